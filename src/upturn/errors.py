@@ -10,7 +10,8 @@
     │   ├── StorageError                 disk full, read-only, locked, or made by another version
     │   │   └── CorruptionError          content does not match its hash
     │   └── MissingExtraError            an optional dependency is not installed
-    └── BudgetExceededError     exit 2   a cap on calls, money or time was reached
+    ├── BudgetExceededError     exit 2   a cap on calls, money or time was reached
+    └── OutageError             exit 2   the model could not be reached in mid-run
 
 A message has three parts: the rule that must hold with the value that was found (``what``), where
 (``where``: a file, a line, a key), and the command to type next (``fix``).
@@ -92,5 +93,11 @@ class MissingExtraError(InputError):
 
 class BudgetExceededError(UpturnError):
     """A cap on calls, money or wall time was reached; what was paid for is kept."""
+
+    exit_code = 2
+
+
+class OutageError(UpturnError):
+    """The model could not be reached in mid-run: the turn cannot conclude, and scores nothing."""
 
     exit_code = 2

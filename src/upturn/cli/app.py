@@ -1,0 +1,59 @@
+"""The commands, in the order of the flow. To add one: write its file, name it here."""
+
+from __future__ import annotations
+
+import typer
+
+from upturn import __version__
+from upturn.cli import (
+    compare,
+    doctor,
+    export,
+    history,
+    init,
+    ls,
+    promote,
+    rollback,
+    snapshot,
+    turn,
+    ui,
+    validate,
+)
+
+# Plain help: rich's help panels alone would double the start-up time.
+app = typer.Typer(
+    name="upturn",
+    help="Turns production feedback into better LLM programs, and ships a change only when a sealed "
+    "holdout says it is better.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),
+) -> None:
+    """Turns production feedback into better LLM programs, gated by a sealed holdout."""
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+for command in (
+    init.init,
+    validate.validate,
+    snapshot.snapshot,
+    turn.run,
+    compare.compare,
+    promote.promote,
+    rollback.rollback,
+    history.history,
+    export.export,
+    ls.ls,
+    doctor.doctor,
+    ui.ui,
+):
+    app.command()(command)

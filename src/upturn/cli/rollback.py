@@ -1,0 +1,31 @@
+"""``upturn rollback``: make the champion before the current one the champion again."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from upturn.cli import console
+from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, Reason, WorkspacePath
+
+
+def rollback(
+    program: Program,
+    to: Annotated[
+        str | None, typer.Option("--to", help="The version; the champion before by default.")
+    ] = None,
+    reason: Reason = "rolled back by hand",
+    workspace: WorkspacePath = DEFAULT_WORKSPACE,
+    as_json: AsJson = False,
+) -> None:
+    """Go back to an earlier champion, and write it into the ledger."""
+    from upturn.pipeline.store import open_releases
+    from upturn.pipeline.world import user
+
+    with open_releases(workspace, program) as releases:
+        version = releases.rollback(to=to, who=user(), reason=reason)
+    if as_json:
+        console.answer({"program": program, "champion": version})
+    else:
+        console.say(f"{program} version {version} is the champion again")

@@ -1,0 +1,139 @@
+"""Reads a config file: overrides, and one error that tells every problem with its dotted path.
+
+Relative paths in a config are relative to the project root: the folder that holds ``configs/`` (or the
+config's own folder where it lies elsewhere), whatever the working directory is.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from upturn.config.sections import (
+    Config,
+    FeedbackLogSection,
+    LabelledSection,
+    Section,
+    did_you_mean,
+)
+from upturn.errors import ConfigError
+from upturn.records import Json
+
+
+def project_root(path: Path) -> Path:
+    """The folder that a config's relative paths start from."""
+    folder = path.resolve().parent
+    return folder.parent if folder.name == "configs" else folder
+
+
+def json_schema() -> dict[str, Json]:
+    """JSON Schema of a config file, for editors."""
+    return Config.model_json_schema()
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> Config:
+    """Reads a config and applies ``key.path=value`` overrides.
+
+    Raises:
+        ConfigError: all problems of the file and the overrides at once, each with its dotted path.
+    """
+    value = _read_yaml(path)
+    for override in overrides or []:
+        _override(value, override)
+    try:
+        return Config.model_validate(value)
+    except ValidationError as error:
+        raise _explain(path, value, error) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    fix = "upturn init writes a working config"
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError("no such config file", where=str(path), fix=fix) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f":{mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or str(error)
+        raise ConfigError(f"is not YAML: {problem}", where=f"{path}{line}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(
+            f"must be a mapping of sections, got {type(value).__name__}", where=str(path), fix=fix
+        )
+    return value
+
+
+def _override(value: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"an override must be key.path=value, got {override!r}")
+    *parents, last = key.split(".")
+    node: Any = value
+    for part in parents:
+        node = node.setdefault(part, {}) if isinstance(node, dict) else None
+        if not isinstance(node, dict):
+            raise ConfigError(f"{key}: {part} holds no keys", where="override")
+    try:
+        node[last] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{key}: is not YAML: {error}", where="override") from None
+
+
+def _explain(path: Path, value: dict[str, Any], error: ValidationError) -> ConfigError:
+    lines = [_problem(value, e) for e in error.errors()]
+    plural = "problem" if len(lines) == 1 else "problems"
+    text = f"{len(lines)} {plural}\n" + "\n".join(f"  {line}" for line in lines)
+    return ConfigError(text, where=str(path), fix="upturn validate --schema")
+
+
+def _problem(value: dict[str, Any], error: Any) -> str:
+    # Pydantic names the branch of a tagged union in the path; a reader has no such key.
+    location = [p for p in error["loc"] if p not in ("feedback_log", "labelled")]
+    dotted = ".".join(str(p) for p in location)
+    if error["type"] == "extra_forbidden":
+        return f"{dotted}: unknown key{did_you_mean(str(location[-1]), _keys_at(location[:-1], value))}"
+    got = error.get("input")
+    message = error["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    if error["type"] == "missing":
+        return f"{dotted}: is required"
+    if isinstance(got, str) and _is_exponent(got):
+        return f"{dotted}: {message}, got the text {got!r}; YAML needs a dot: {float(got):.1e}"
+    shown = "" if isinstance(got, dict | list) else f", got {got!r}"
+    return f"{dotted or 'config'}: {message}{shown}"
+
+
+def _is_exponent(text: str) -> bool:
+    try:
+        return "e" in text.lower() and math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _keys_at(location: list[Any], value: dict[str, Any]) -> list[str]:
+    section: Any = Config
+    node: Any = value
+    for part in location:
+        node = node.get(part, {}) if isinstance(node, dict) else {}
+        section = _section_type(section, str(part), node)
+        if section is None:
+            return []
+    return list(section.model_fields)
+
+
+def _section_type(section: Any, key: str, node: Any) -> Any:
+    if section is Config and key == "data":
+        kind = node.get("kind") if isinstance(node, dict) else None
+        return LabelledSection if kind == "labelled" else FeedbackLogSection
+    field = section.model_fields.get(key)
+    annotation = field.annotation if field else None
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None

@@ -1,0 +1,208 @@
+"""From two evaluations to one verdict. Pure: no clock, no disk, no model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from upturn.errors import ConfigError
+from upturn.gate.guards import judge
+from upturn.gate.pairing import Compared, compare, lost_rows, repair, slices
+from upturn.gate.power import rows_needed
+from upturn.gate.report import Counts, GateReport, GuardResult, Repair
+from upturn.gate.rules import GateRules
+from upturn.gate.spending import look_alpha
+from upturn.gate.statistics import Clusters, Finding, analyse, cluster
+from upturn.records import Evaluation, Look, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Evidence:
+    """All that a verdict may look at."""
+
+    rules: GateRules
+    look: Look
+    rows: int
+    lost: int
+    clusters: Clusters | None
+    finding: Finding | None
+    guards: tuple[GuardResult, ...]
+
+
+def decide(
+    baseline: Evaluation,
+    challenger: Evaluation,
+    *,
+    rules: GateRules,
+    look: Look,
+    seed: int = 0,
+) -> GateReport:
+    """Decides whether the challenger may replace the champion.
+
+    Args:
+        baseline: the champion, run on the holdout now.
+        challenger: the challenger on the same examples.
+        rules: what it must show.
+        look: this reading of the holdout, as the ledger recorded it.
+        seed: seed of the random subsets; the same input and seed give the same report.
+
+    Returns:
+        The report. PROMOTE: the gain is beyond chance at the look's error level, at least
+        ``min_gain``, and no guard stands against it. HOLD: a guard does, or there is no gain, or
+        any gain still plausible is below ``min_gain``. INCONCLUSIVE: these rows cannot tell.
+        Turning a challenger row into a failure never turns another verdict into PROMOTE.
+
+    Raises:
+        DataError: the two did not run on the same examples, or a score is no score.
+        ConfigError: the look may spend more than the rules allow for all looks together.
+    """
+    if look.alpha > rules.alpha:
+        raise ConfigError(
+            f"a look may spend at most the gate's alpha {rules.alpha}, got {look.alpha}",
+            fix="start a new turn: this one was opened under other rules",
+        )
+    compared = compare(baseline, challenger)
+    clusters = _clusters(compared)
+    level = look.alpha or look_alpha(rules.alpha, 1)
+    found_slices = slices(compared)
+    evidence = _Evidence(
+        rules=rules,
+        look=look,
+        rows=len(baseline.rows),
+        lost=lost_rows(baseline, challenger),
+        clusters=clusters,
+        finding=analyse(clusters, alpha=level, draws=rules.draws, seed=seed) if clusters else None,
+        guards=judge(baseline, challenger, found_slices, rules.guards),
+    )
+    verdict, reasons = _verdict(evidence)
+    mended = repair(compared)
+    finding = evidence.finding
+    return GateReport(
+        verdict=verdict,
+        reasons=(*reasons, *_remarks(evidence, mended, len(compared))),
+        effect=clusters.effect if clusters else None,
+        low=finding.low if finding else None,
+        high=finding.high if finding else None,
+        confidence=1 - 2 * level,
+        p_value=finding.p_value if finding else None,
+        test=finding.test if finding else "none",
+        n=len(compared),
+        groups=len(clusters.sizes) if clusters else 0,
+        rows=len(baseline.rows),
+        holdout=look.holdout,
+        turn=look.turn,
+        look=look.number,
+        alpha=look.alpha,
+        baseline_id=baseline.candidate_id,
+        challenger_id=challenger.candidate_id,
+        baseline_score=_mean([c.baseline for c in compared]),
+        challenger_score=_mean([c.challenger for c in compared]),
+        baseline_counts=Counts.of(baseline),
+        challenger_counts=Counts.of(challenger),
+        rows_needed=_rows_needed(evidence) if verdict is Verdict.INCONCLUSIVE else None,
+        repair=mended,
+        guards=evidence.guards,
+        slices=found_slices,
+    )
+
+
+def _verdict(e: _Evidence) -> tuple[Verdict, tuple[str, ...]]:
+    """The order matters: what makes the numbers unusable comes before what they say."""
+    unusable = _unusable(e)
+    if unusable or e.clusters is None or e.finding is None:
+        return Verdict.INCONCLUSIVE, unusable
+    against = _against(e, e.clusters.effect, e.finding.high)
+    if against:
+        return Verdict.HOLD, against
+    effect, gain = e.clusters.effect, e.rules.min_gain
+    if not _beyond_chance(e):
+        return Verdict.INCONCLUSIVE, (
+            f"The gain of {effect:+.3f} may be chance: p = {e.finding.p_value:.4f}, "
+            f"and this look may err with {e.look.alpha:.4f}.",
+        )
+    if effect < gain:
+        return Verdict.INCONCLUSIVE, (
+            f"There is a gain, {effect:+.3f}, but whether it reaches min_gain {gain} is open: "
+            f"up to {e.finding.high:+.3f} remains plausible.",
+        )
+    return Verdict.PROMOTE, (
+        f"The challenger is better by {effect:+.3f} (at least {e.finding.low:+.3f}), beyond chance "
+        f"(p = {e.finding.p_value:.4f} <= {e.look.alpha:.4f}), and every guard holds.",
+    )
+
+
+def _unusable(e: _Evidence) -> tuple[str, ...]:
+    reasons: list[str] = []
+    if e.clusters is None:
+        reasons.append(f"None of the {e.rows} rows has a score from the champion to compare with.")
+    if e.lost > e.rules.max_outage_share * e.rows:
+        reasons.append(
+            f"{e.lost} of {e.rows} rows were lost to outages or budget, more than the share of "
+            f"{e.rules.max_outage_share} that a verdict may rest on: run the turn again."
+        )
+    if e.look.alpha <= 0:
+        reasons.append(
+            f"This is look {e.look.number} at the same holdout and its error budget is spent: "
+            "make a new snapshot with fresh data."
+        )
+    return tuple(reasons)
+
+
+def _against(e: _Evidence, effect: float, high: float) -> tuple[str, ...]:
+    reasons = [_broken(g) for g in e.guards if not g.ok]
+    if effect <= 0:
+        reasons.append(f"The challenger is not better: {effect:+.3f}.")
+    elif high < e.rules.min_gain:
+        reasons.append(
+            f"Any gain that remains plausible (up to {high:+.3f}) is below "
+            f"min_gain {e.rules.min_gain}."
+        )
+    return tuple(reasons)
+
+
+def _broken(guard: GuardResult) -> str:
+    values = (
+        "no value" if v is None else f"{v:.4g}"
+        for v in (guard.challenger, guard.baseline, guard.limit)
+    )
+    text = "Guard broken: {name}: {} against the champion's {} (limit {})".format(
+        *values, name=guard.name
+    )
+    return f"{text}; {guard.note}." if guard.note else f"{text}."
+
+
+def _remarks(e: _Evidence, mended: Repair, n: int) -> tuple[str, ...]:
+    """What a reader must know whatever the verdict."""
+    remarks: list[str] = []
+    if mended.format_only:
+        remarks.append(
+            f"The gain is only repaired format: {mended.rows} rows that the champion answered in a "
+            "broken format make up all of it."
+        )
+    if e.clusters is not None and not e.clusters.sums.any():
+        remarks.append("In every group both score the same in sum.")
+    if n < e.rows:
+        remarks.append(
+            f"{e.rows - n} of {e.rows} rows are left out: the champion has no score there."
+        )
+    return tuple(remarks)
+
+
+def _clusters(compared: Sequence[Compared]) -> Clusters | None:
+    if not compared:
+        return None
+    return cluster([c.difference for c in compared], [c.baseline_row.group for c in compared])
+
+
+def _beyond_chance(e: _Evidence) -> bool:
+    return e.finding is not None and e.finding.p_value <= e.look.alpha and e.finding.low > 0
+
+
+def _rows_needed(e: _Evidence) -> int | None:
+    if e.clusters is None:
+        return None
+    return rows_needed(e.clusters, e.rules, beyond_chance=_beyond_chance(e))
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

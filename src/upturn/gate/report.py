@@ -1,0 +1,139 @@
+"""The record of one decision: every number that the verdict rests on, JSON-ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from upturn.records import Evaluation, FailureKind, Json, Outcome, Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What became of one side's rows."""
+
+    scored: int
+    unscored: int
+    failed: int
+    failures: Mapping[str, int]
+
+    @classmethod
+    def of(cls, evaluation: Evaluation) -> Counts:
+        kinds = {kind.value: evaluation.failures(kind) for kind in FailureKind}
+        return cls(
+            scored=evaluation.count(Outcome.SCORED),
+            unscored=evaluation.count(Outcome.UNSCORED),
+            failed=evaluation.count(Outcome.FAILED),
+            failures={k: n for k, n in kinds.items() if n},
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GuardResult:
+    """One guard's finding. ``None`` means that the value could not be measured."""
+
+    name: str
+    baseline: float | None
+    challenger: float | None
+    limit: float | None
+    ok: bool
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceResult:
+    """The comparison on the compared rows of one slice, e.g. ``name="lang=de"``."""
+
+    name: str
+    n: int
+    baseline: float
+    challenger: float
+
+    @property
+    def effect(self) -> float:
+        return self.challenger - self.baseline
+
+
+@dataclass(frozen=True, kw_only=True)
+class Repair:
+    """How much of the gain is repaired format.
+
+    Attributes:
+        rows: compared rows whose format the baseline broke and the challenger did not.
+        gain: their share of the effect (same denominator, so ``effect - gain`` is the rest).
+        both_answered: compared rows on which neither side failed.
+        effect_both_answered: mean difference on those rows, or None where there are none.
+        format_only: there is a gain, and nothing of it is left without the repaired rows.
+    """
+
+    rows: int
+    gain: float
+    both_answered: int
+    effect_both_answered: float | None
+    format_only: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateReport:
+    """One decision.
+
+    Attributes:
+        verdict: PROMOTE, HOLD or INCONCLUSIVE.
+        reasons: sentences that say why, the deciding one first.
+        effect: mean difference challenger - baseline over the compared rows; None where none is.
+        low, high: interval for the effect at ``confidence``; its lower end and the test agree.
+        confidence: two-sided level, ``1 - 2 * alpha``.
+        p_value: one-sided, of "the challenger is no better"; ``test`` names how it was computed.
+        n, groups: rows compared and the groups they fall in; ``rows``: rows that were run.
+        holdout, turn, look, alpha: the reading of the holdout and the error level it may spend.
+        baseline_score, challenger_score: means over the compared rows, so they differ by
+            ``effect``; a row that the challenger did not answer counts 0.
+        rows_needed: size of a fresh holdout on which a gain of the size seen would be decided with
+            the rules' power; None where the verdict is final or no number of rows would help.
+        repair: what part of the gain is repaired format.
+        guards, slices: what must not get worse, and every slice's comparison.
+    """
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    effect: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    p_value: float | None
+    test: str
+    n: int
+    groups: int
+    rows: int
+    holdout: str
+    turn: str
+    look: int
+    alpha: float
+    baseline_id: str
+    challenger_id: str
+    baseline_score: float | None
+    challenger_score: float | None
+    baseline_counts: Counts
+    challenger_counts: Counts
+    rows_needed: int | None
+    repair: Repair
+    guards: tuple[GuardResult, ...]
+    slices: tuple[SliceResult, ...]
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> GateReport:
+        """Reads what ``to_json`` wrote, also after a round trip through a JSON file."""
+        made: dict[str, Any] = {
+            "verdict": Verdict(value["verdict"]),
+            "reasons": tuple(value["reasons"]),
+            "baseline_counts": Counts(**value["baseline_counts"]),
+            "challenger_counts": Counts(**value["challenger_counts"]),
+            "repair": Repair(**value["repair"]),
+            "guards": tuple(GuardResult(**g) for g in value["guards"]),
+            "slices": tuple(SliceResult(**s) for s in value["slices"]),
+        }
+        return cls(**{**value, **made})

@@ -1,0 +1,81 @@
+"""What a challenger must show before it may be promoted."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+from upturn.errors import ConfigError
+from upturn.records import Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Guards:
+    """What must not get worse, whatever the gain. Each limit is the larger of its two forms.
+
+    A guard compares point values: it is a fence around what users would notice, not a test, so it
+    needs no error level and may stop a good challenger by chance on a small slice.
+
+    Attributes:
+        failure_rate_margin: how far the share of failed rows, or of unscored rows, may rise.
+        failure_rate_cap: a challenger that fails more than this share of its rows is never
+            promoted, even against a champion that fails as often.
+        p95_latency_ratio, p95_latency_slack_s: the 95th percentile of a row's time may rise to
+            ``ratio`` times the champion's, or by ``slack`` seconds.
+        cost_ratio, cost_slack_usd: the same for the mean cost of a row.
+        slice_margin: how far the score of a slice may fall.
+        slice_min_rows: slices with fewer compared rows are shown and not judged.
+        measured_min_rows: latency and cost are judged from this many answered rows on; the 95th
+            percentile of fewer is just the slowest row.
+    """
+
+    failure_rate_margin: float = 0.02
+    failure_rate_cap: float = 0.2
+    p95_latency_ratio: float = 2.0
+    p95_latency_slack_s: float = 0.25
+    cost_ratio: float = 1.5
+    cost_slack_usd: float = 0.0001
+    slice_margin: float = 0.10
+    slice_min_rows: int = 20
+    measured_min_rows: int = 20
+
+    def __post_init__(self) -> None:
+        negative = [f"guards.{k} must be >= 0, got {v}" for k, v in asdict(self).items() if v < 0]
+        if negative:
+            raise ConfigError("; ".join(negative))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GateRules:
+    """The rules of one gate.
+
+    Attributes:
+        min_gain: the smallest gain in score that is worth a release.
+        alpha: one-sided error level for *all* looks at one holdout together; see ``spending``.
+        max_outage_share: with a larger share of rows lost to the world (outage, budget) on either
+            side, there is no verdict.
+        power: the chance of PROMOTE that ``rows_needed`` plans for.
+        draws: random subsets behind the interval and behind the test of graded scores.
+        guards: what must not get worse.
+    """
+
+    min_gain: float = 0.0
+    alpha: float = 0.05
+    max_outage_share: float = 0.02
+    power: float = 0.8
+    draws: int = 20_000
+    guards: Guards = field(default_factory=Guards)
+
+    def __post_init__(self) -> None:
+        ranges = (
+            ("min_gain", 0 <= self.min_gain < 1, "in [0, 1)"),
+            ("alpha", 0 < self.alpha < 0.5, "in (0, 0.5)"),
+            ("max_outage_share", 0 <= self.max_outage_share < 1, "in [0, 1)"),
+            ("power", 0.5 <= self.power < 1, "in [0.5, 1)"),
+            ("draws", self.draws >= 1000, ">= 1000"),
+        )
+        broken = [f"{k} must be {rule}, got {getattr(self, k)}" for k, ok, rule in ranges if not ok]
+        if broken:
+            raise ConfigError("; ".join(broken))
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)

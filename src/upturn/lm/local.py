@@ -1,0 +1,190 @@
+"""LocalEngine: a Hugging Face folder answers in this process, on the CPU, in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import OrderedDict
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from dspy.lm15 import ContextLengthError, Request, Response, ServerError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from upturn.errors import ModelError
+from upturn.lm.attention import Prefix
+from upturn.lm.batching import BatchWorker
+from upturn.lm.decode import Generation, decode, decode_alone, prefill, sampler, shares_prefixes
+from upturn.lm.drafts import Drafts
+from upturn.lm.engine import text_response
+from upturn.lm.folder import check_folder
+from upturn.lm.keys import request_key
+from upturn.lm.prompt import Prompt, Prompter
+
+_DEFAULT_MAX_TOKENS = 256
+_DEFAULT_CONTEXT = 1 << 30
+
+
+@dataclass(kw_only=True)
+class _Shared:
+    """What is kept for one prefix."""
+
+    prefix: Prefix | None
+    drafts: Drafts = field(default_factory=Drafts)
+
+
+class LocalEngine:
+    """Answers requests with a causal language model of ``transformers``.
+
+    Callers wait while one worker batches them by shared prefix. At temperature 0 the text is that
+    of unbatched greedy decoding; above, it is drawn with a seed made from the request's content.
+
+    Args:
+        folder: holds config.json, weights, tokenizer and chat template.
+        model_id: goes into the seed of sampling.
+        threads: torch's threads; None for all cores. torch keeps this per process.
+        max_batch: most requests in one forward pass.
+        prefix_bytes: memory for the keys and values of shared prefixes.
+        draft_tokens: most tokens to guess per step; 0 turns guessing off, answers stay the same.
+
+    Raises:
+        ModelError: the folder lacks a file, or transformers cannot load it.
+    """
+
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        model_id: str,
+        threads: int | None = None,
+        max_batch: int = 32,
+        prefix_bytes: int = 1 << 29,
+        draft_tokens: int = 8,
+    ) -> None:
+        folder = Path(folder)
+        check_folder(folder)
+        self.model_id = model_id
+        self._prefix_bytes = prefix_bytes
+        self._draft_tokens = draft_tokens
+        self._shared: OrderedDict[tuple[int, ...], _Shared] = OrderedDict()
+        tokenizer, self._model = _load(folder)
+        self._tokenizer = tokenizer
+        self._prompter = Prompter(tokenizer)
+        self._eos = _end_tokens(self._model, tokenizer)
+        self._context = getattr(self._model.config, "max_position_embeddings", _DEFAULT_CONTEXT)
+        n_threads = threads or os.cpu_count() or 1
+        torch.set_num_threads(n_threads)
+        self.shares_prefixes = shares_prefixes(self._model)
+        self._worker: BatchWorker[tuple[Prompt, Generation], Generation] = BatchWorker(
+            self._run,
+            max_batch=max_batch,
+            # OpenMP keeps the number per thread, so the worker must set its own.
+            start=lambda: torch.set_num_threads(n_threads),
+        )
+
+    def complete(self, request: Request) -> Response:
+        """Returns the answer; blocks until its batch is done.
+
+        Raises:
+            ContextLengthError: the prompt leaves no room for an answer.
+            ServerError: the model failed, or the engine is closed.
+        """
+        prompt, future = self._submit(request)
+        return self._response(request, prompt, future.result())
+
+    async def acomplete(self, request: Request) -> Response:
+        """As ``complete``, without blocking the loop."""
+        prompt, future = self._submit(request)
+        return self._response(request, prompt, await asyncio.wrap_future(future))
+
+    def close(self) -> None:
+        """Ends the worker; waiting callers get a ServerError."""
+        self._worker.close()
+
+    def _submit(self, request: Request) -> tuple[Prompt, Future[Generation]]:
+        prompt = self._prompter.encode(request)
+        config = request.config
+        room = self._context - len(prompt.ids)
+        if room < 1:
+            raise ContextLengthError(
+                f"the prompt must be shorter than {self._context} tokens, got {len(prompt.ids)}"
+            )
+        generation = Generation(
+            ids=prompt.ids, max_tokens=min(room, config.max_tokens or _DEFAULT_MAX_TOKENS)
+        )
+        if config.temperature:
+            seed = int(request_key(self.model_id, request)[:16], 16)
+            generation.choose = sampler(config.temperature, config.top_p, config.top_k, seed)
+        if config.stop:
+            generation.stopped = lambda answer: any(s in self._text(answer) for s in config.stop)
+        return prompt, self._worker.submit((prompt, generation), prompt.prefix)
+
+    def _run(self, batch: list[tuple[Prompt, Generation]]) -> list[Generation]:
+        generations = [generation for _, generation in batch]
+        try:
+            if self.shares_prefixes:
+                shared = self._share(batch[0][0].prefix)
+                decode(self._model, shared.prefix, generations, self._eos, shared.drafts)
+            else:
+                for generation in generations:
+                    decode_alone(self._model, generation, self._eos)
+        except (RuntimeError, ValueError, IndexError, MemoryError) as error:
+            raise ServerError(f"the local model failed: {error}") from error
+        return generations
+
+    def _share(self, ids: tuple[int, ...]) -> _Shared:
+        if ids not in self._shared:
+            prefix = prefill(self._model, ids) if ids else None
+            self._shared[ids] = _Shared(prefix=prefix, drafts=Drafts(self._draft_tokens))
+        self._shared.move_to_end(ids)
+        while self._held_bytes() > self._prefix_bytes and len(self._shared) > 1:
+            self._shared.popitem(last=False)
+        return self._shared[ids]
+
+    def _held_bytes(self) -> int:
+        return sum(s.prefix.n_bytes for s in self._shared.values() if s.prefix is not None)
+
+    def _text(self, ids: list[int]) -> str:
+        return cast(str, self._tokenizer.decode(ids, skip_special_tokens=True))
+
+    def _response(self, request: Request, prompt: Prompt, generation: Generation) -> Response:
+        text = self._text(generation.answer)
+        for stop in request.config.stop:
+            text = text.split(stop, 1)[0]
+        return text_response(
+            request,
+            text,
+            finish_reason=generation.finish_reason,
+            input_tokens=len(prompt.ids),
+            output_tokens=len(generation.answer),
+        )
+
+
+def _load(folder: Path) -> tuple[Any, Any]:
+    shows_bars = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", local_files_only=True
+        )
+    except Exception as error:
+        # transformers raises dozens of types for a folder it cannot read; all mean the same here.
+        raise ModelError(
+            f"transformers must be able to load the model ({type(error).__name__}: {error})",
+            where=str(folder),
+        ) from error
+    finally:
+        if shows_bars:
+            transformers_logging.enable_progress_bar()
+    return tokenizer, model.eval()
+
+
+def _end_tokens(model: Any, tokenizer: Any) -> frozenset[int]:
+    end = model.generation_config.eos_token_id
+    end = tokenizer.eos_token_id if end is None else end
+    return frozenset(end if isinstance(end, list) else [] if end is None else [end])

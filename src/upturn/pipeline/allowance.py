@@ -1,0 +1,56 @@
+"""How long a search may go on: what the finalists and the gate need is set aside first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upturn.errors import ConfigError
+from upturn.lm import Caps, Meter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Allowance:
+    """Asked before each trial.
+
+    Attributes:
+        meter: what was spent so far.
+        caps: the turn's caps.
+        reserved_calls: calls that the finalists and the gate will need at most.
+        trial_calls: calls that one trial needs at most.
+    """
+
+    meter: Meter
+    caps: Caps
+    reserved_calls: int
+    trial_calls: int
+
+    def check(self) -> None:
+        """Refuses a budget that cannot pay for a gate at all.
+
+        Raises:
+            ConfigError: max_calls is below what one trial, the finalists and the gate need.
+        """
+        needed = self.reserved_calls + self.trial_calls
+        if self.caps.max_calls is not None and self.caps.max_calls < needed:
+            raise ConfigError(
+                f"budget.max_calls must be >= {needed} for one trial, the finalists and the gate, "
+                f"got {self.caps.max_calls}",
+                fix=f"set budget.max_calls={needed * 3} or more, or make the splits smaller",
+            )
+
+    def refusal(self) -> str:
+        """Returns why the search must end now, or "" when one more trial is affordable."""
+        needed = self.reserved_calls + self.trial_calls
+        totals = self.meter.totals()
+        # Until something was paid for there is no price to go by.
+        per_call = totals.usd / totals.calls if totals.calls else 0.0
+        pace = totals.seconds / totals.calls if totals.calls else 0.0
+        limits = (
+            ("calls", self.caps.max_calls, totals.calls + needed),
+            ("usd", self.caps.max_usd, totals.usd + needed * per_call),
+            ("seconds", self.caps.max_seconds, totals.seconds + self.reserved_calls * pace),
+        )
+        for name, cap, wanted in limits:
+            if cap is not None and wanted > cap:
+                return f"the rest of the cap of {cap:g} {name} is set aside for the gate"
+        return ""

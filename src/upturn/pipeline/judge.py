@@ -1,0 +1,76 @@
+"""The gate's part of a turn: open the holdout once, run both, decide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from upturn.config.sections import GateSection
+from upturn.datasets import Snapshot
+from upturn.evaluate import Evaluator
+from upturn.gate import GateReport, GateRules, Guards, decide, look_alpha
+from upturn.gate.reading import open_holdout
+from upturn.ledger import Ledger
+from upturn.records import Candidate, Evaluation, Example
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A decision with the rows that it rests on."""
+
+    report: GateReport
+    examples: tuple[Example, ...]
+    baseline: Evaluation
+    challenger: Evaluation
+
+
+def gate_rules(section: GateSection) -> GateRules:
+    """The gate's rules as a config states them."""
+    values = section.model_dump()
+    return GateRules(**{**values, "guards": Guards(**values["guards"])})
+
+
+def judge(
+    champion: Candidate,
+    challenger: Candidate,
+    *,
+    snapshot: Snapshot,
+    evaluator: Evaluator,
+    rules: GateRules,
+    ledger: Ledger,
+    turn: str,
+    program: str,
+    seed: int,
+    on_open: Callable[[int], None] = lambda n: None,
+) -> Judgement:
+    """Records a look, opens the holdout, runs champion and challenger on it, and decides.
+
+    A resumed turn gets the look that it recorded before, so a kill costs no second look.
+
+    Args:
+        champion: the running candidate, run again now.
+        challenger: the best finalist.
+        snapshot: holds the seal.
+        evaluator: runs both on the same rows; failures become rows, not exceptions.
+        rules: what a promotion takes.
+        ledger: records the look first.
+        turn: id of the turn that looks.
+        program: the config's name.
+        seed: for the gate's random subsets.
+        on_open: told how many rows the holdout has.
+
+    Raises:
+        CorruptionError: the holdout does not match its seal.
+    """
+    look = ledger.open_look(
+        snapshot.holdout.sha256,
+        turn=turn,
+        program=program,
+        alpha=lambda number, spent: look_alpha(rules.alpha, number, spent=spent),
+    )
+    examples = open_holdout(snapshot, look, recorded=ledger.is_recorded)
+    on_open(len(examples))
+    baseline = evaluator.evaluate(champion, examples, tolerant=True)
+    challenged = evaluator.evaluate(challenger, examples, tolerant=True)
+    report = decide(baseline, challenged, rules=rules, look=look, seed=seed)
+    return Judgement(report=report, examples=examples, baseline=baseline, challenger=challenged)

@@ -1,0 +1,11 @@
+"""What a person reads: the decision, the ten-second summary, the page, the figure of the search.
+
+Percent and percentage points exist here only; everything below works on fractions.
+"""
+
+from upturn.report.decision import render_decision
+from upturn.report.page import render_page
+from upturn.report.summary import summary_text
+from upturn.report.turn import TurnCost, TurnReport
+
+__all__ = ["TurnCost", "TurnReport", "render_decision", "render_page", "summary_text"]

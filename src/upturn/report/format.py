@@ -1,0 +1,75 @@
+"""Numbers as people read them. None is shown as a dash: not known is not zero."""
+
+from __future__ import annotations
+
+from upturn.gate.report import Counts, GateReport, GuardResult
+
+DASH = "–"
+
+
+def percent(value: float | None) -> str:
+    return DASH if value is None else f"{100 * value:.1f} %"
+
+
+def points(value: float | None) -> str:
+    """A difference of two scores in percentage points, with its sign."""
+    return DASH if value is None else f"{100 * value:+.1f} pp"
+
+
+def p_value(value: float | None) -> str:
+    if value is None:
+        return DASH
+    return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
+
+
+def usd(value: float | None) -> str:
+    """Money; small amounts keep two significant digits, because a call costs fractions of a cent."""
+    if value is None:
+        return DASH
+    return f"${value:,.2f}" if value == 0 or value >= 1 else f"${value:.2g}"
+
+
+def seconds(value: float | None) -> str:
+    if value is None:
+        return DASH
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    if value < 120:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min {rest:02d} s"
+
+
+def effect(report: GateReport) -> str:
+    """The effect never stands without its interval."""
+    if report.effect is None or report.low is None or report.high is None:
+        return DASH
+    level = f"{100 * report.confidence:.4g} %"
+    return (
+        f"{points(report.effect)} ({level} interval {points(report.low)} to {points(report.high)})"
+    )
+
+
+def counts(side: Counts) -> str:
+    """A score's denominator, with the failures by kind."""
+    kinds = ", ".join(f"{n} {kind}" for kind, n in side.failures.items())
+    failed = f"{side.failed} ({kinds})" if kinds else str(side.failed)
+    return f"scored {side.scored}, unscored {side.unscored}, failed {failed}"
+
+
+def guard_value(guard: GuardResult, value: float | None) -> str:
+    """A guard's number in the unit that its name says."""
+    if "latency" in guard.name:
+        return seconds(value)
+    if "cost" in guard.name:
+        return usd(value)
+    return percent(value)
+
+
+def guard_limit(guard: GuardResult) -> str:
+    """The limit with its direction: slices have a floor, all else a ceiling."""
+    if guard.limit is None:
+        return DASH
+    sign = "≥" if guard.name.startswith("slice") else "≤"
+    return f"{sign} {guard_value(guard, guard.limit)}"

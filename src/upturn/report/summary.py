@@ -1,0 +1,91 @@
+"""The ten-second summary at the end of a run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from upturn.report import format
+from upturn.report.decision import HEADLINES
+from upturn.report.turn import TurnReport
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "NO DECISION": "red"}
+
+
+def summary_lines(turn: TurnReport) -> list[tuple[str, str]]:
+    """Returns label and text of each line: tried, won, by how much, why, cost, next."""
+    lines = [("tried", _tried(turn))]
+    if turn.gate is not None:
+        lines += [
+            ("result", _result(turn)),
+            ("proof", _proof(turn)),
+            ("why", turn.gate.reasons[0] if turn.gate.reasons else HEADLINES[turn.verdict]),
+        ]
+    if turn.stopped:
+        lines.append(("stopped", turn.stopped))
+    lines.append(("cost", _cost(turn)))
+    lines += [("next" if i == 0 else "", step) for i, step in enumerate(turn.next_steps)]
+    return lines
+
+
+def summary_text(turn: TurnReport) -> str:
+    """Returns the summary as plain text, for logs and pipes."""
+    lines = [f"{label:>8}  {text}" for label, text in summary_lines(turn)]
+    return "\n".join([f"{turn.verdict}  {turn.program}  {_outcome(turn)}", *lines])
+
+
+def summary_panel(turn: TurnReport) -> RenderableType:
+    """Returns the summary for a terminal. Texts are data: no markup in them is interpreted."""
+    from rich.panel import Panel
+    from rich.table import Table
+    from rich.text import Text
+
+    colour = _COLOURS[turn.verdict]
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(justify="right", style="dim")
+    grid.add_column(overflow="fold")
+    for label, text in summary_lines(turn):
+        grid.add_row(label, Text(text, style="bold" if label in ("result", "next", "") else ""))
+    title = Text.assemble((f" {turn.verdict} ", f"bold {colour}"), f"{turn.program} ")
+    return Panel(grid, title=title, title_align="left", subtitle=Text(_outcome(turn)))
+
+
+def _outcome(turn: TurnReport) -> str:
+    if turn.promoted:
+        return f"version {turn.version} is the champion"
+    if turn.version:
+        return f"version {turn.version} waits for you"
+    return "the champion stays"
+
+
+def _tried(turn: TurnReport) -> str:
+    return (
+        f"{turn.trials} candidates on {turn.dev_rows} dev rows ({turn.pruned} stopped early), "
+        f"{turn.finalists} finalists re-scored on fresh rows"
+    )
+
+
+def _result(turn: TurnReport) -> str:
+    gate = turn.gate
+    assert gate is not None, "a result needs a gate"
+    scores = f"{format.percent(gate.baseline_score)} → {format.percent(gate.challenger_score)}"
+    return f"{scores}, {format.effect(gate)}"
+
+
+def _proof(turn: TurnReport) -> str:
+    gate = turn.gate
+    assert gate is not None, "a proof needs a gate"
+    return (
+        f"{gate.n} unseen rows in {gate.groups} groups, p = {format.p_value(gate.p_value)}, "
+        f"allowed {format.p_value(gate.alpha)}, look {gate.look} at this holdout"
+    )
+
+
+def _cost(turn: TurnReport) -> str:
+    cost = turn.cost
+    return (
+        f"{cost.calls:,} model calls ({cost.cached_calls:,} cached), {format.usd(cost.cost_usd)}, "
+        f"{format.seconds(cost.seconds)}"
+    )

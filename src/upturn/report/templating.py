@@ -1,0 +1,52 @@
+"""The two template environments: markdown, and HTML where user text is always escaped."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from upturn.report import changes, format
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_FILTERS = {
+    "percent": format.percent,
+    "points": format.points,
+    "p_value": format.p_value,
+    "usd": format.usd,
+    "seconds": format.seconds,
+    "effect": format.effect,
+    "counts": format.counts,
+    "guard_limit": format.guard_limit,
+    "patch": changes.as_patch,
+}
+
+
+def cell(text: object) -> str:
+    """Returns a text that cannot leave its markdown table cell."""
+    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+
+
+def fence(text: str) -> str:
+    """Returns a code fence that the text cannot close."""
+    longest = max((len(s) - len(s.lstrip("`")) for s in text.split()), default=0)
+    return "`" * max(3, longest + 1)
+
+
+@cache
+def environment(*, html: bool) -> Environment:
+    """Returns the environment for HTML (escapes everything) or for markdown (escapes nothing)."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    made = Environment(
+        loader=PackageLoader("upturn.report", "templates"),
+        autoescape=html,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(_FILTERS)
+    made.filters.update({"cell": cell, "fence": fence, "guard_value": format.guard_value})
+    return made

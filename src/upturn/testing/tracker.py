@@ -1,0 +1,145 @@
+"""A tracker and a registry that keep everything in memory: same contracts, no MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from upturn.records import Candidate, Evaluation, Example, Json
+from upturn.tracking.base import RunKind, RunRecord, TurnInfo, TurnStatus
+from upturn.tracking.versions import (
+    RegisteredVersion,
+    VersionInfo,
+    build_files,
+    describe,
+    read_version,
+    unknown_version,
+)
+
+
+@dataclass(kw_only=True)
+class MemoryRun:
+    """One logged run, as tests look at it."""
+
+    id: str
+    record: RunRecord
+    rows: Evaluation | None
+    examples: tuple[Example, ...]
+
+
+@dataclass(kw_only=True)
+class MemoryTurn:
+    """One turn, as tests look at it."""
+
+    info: TurnInfo
+    runs: dict[tuple[str, str], MemoryRun] = field(default_factory=dict)
+    series: dict[str, list[float | None]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    decision: str = ""
+    verdict: str = ""
+    status: TurnStatus | None = None
+    metrics: dict[str, float | None] = field(default_factory=dict)
+
+
+class MemoryTracker:
+    """Keeps turns in ``turns``, by id. Implements ``Tracker``."""
+
+    def __init__(self) -> None:
+        self.turns: dict[str, MemoryTurn] = {}
+        self._current = ""
+
+    @property
+    def turn(self) -> MemoryTurn:
+        """The turn that was started last."""
+        return self.turns[self._current]
+
+    def start_turn(self, info: TurnInfo) -> str:
+        self.turns.setdefault(info.turn, MemoryTurn(info=info)).status = None
+        self._current = info.turn
+        return f"run-{info.turn}"
+
+    def log_candidate(
+        self,
+        record: RunRecord,
+        rows: Evaluation | None = None,
+        examples: Sequence[Example] = (),
+    ) -> str:
+        run_id = f"run-{self._current}-{record.kind}-{record.name}"
+        run = MemoryRun(id=run_id, record=record, rows=rows, examples=tuple(examples))
+        return self.turn.runs.setdefault((record.kind, record.name), run).id
+
+    def log_series(self, name: str, values: Sequence[float | None]) -> None:
+        self.turn.series[name] = list(values)
+
+    def log_files(self, files: Mapping[str, bytes]) -> None:
+        self.turn.files.update(files)
+
+    def finish_turn(
+        self,
+        decision: str,
+        status: TurnStatus,
+        *,
+        verdict: str = "",
+        metrics: Mapping[str, float | None] | None = None,
+    ) -> None:
+        self.turn.decision, self.turn.status, self.turn.verdict = decision, status, verdict
+        self.turn.metrics.update(metrics or {})
+
+    def links(self) -> dict[str, str]:
+        if not self._current:
+            return {}
+        kinds = {kind for kind, _ in self.turn.runs}
+        pages = {"turn": f"memory://{self._current}"}
+        if {RunKind.CHAMPION, RunKind.CHALLENGER} <= kinds:
+            pages["champion vs challenger"] = f"memory://{self._current}/compare"
+        return pages
+
+
+class MemoryRegistry:
+    """Keeps versions as the same files that MLflow would hold. Implements ``Registry``."""
+
+    def __init__(self) -> None:
+        self.stored: dict[str, list[dict[str, bytes]]] = {}
+        self._keys: dict[tuple[str, str, str], str] = {}
+        self._champions: dict[str, str] = {}
+
+    def register(
+        self,
+        candidate: Candidate,
+        *,
+        program: str,
+        turn: str,
+        report_json: Mapping[str, Json],
+        files: Mapping[str, bytes],
+        facts: Mapping[str, Json] | None = None,
+        run_id: str = "",
+    ) -> str:
+        key = (program, turn, candidate.id)
+        if key not in self._keys:
+            content = build_files(
+                candidate, turn=turn, report_json=report_json, files=files, facts=facts or {}
+            )
+            versions = self.stored.setdefault(program, [])
+            versions.append(content)
+            self._keys[key] = str(len(versions))
+        return self._keys[key]
+
+    def champion(self, program: str) -> RegisteredVersion | None:
+        version = self._champions.get(program)
+        return None if version is None else self.load(program, version)
+
+    def set_champion(self, program: str, version: str) -> None:
+        self.load(program, version)
+        self._champions[program] = version
+
+    def versions(self, program: str) -> list[VersionInfo]:
+        champion = self._champions.get(program, "")
+        count = len(self.stored.get(program, []))
+        loaded = [self.load(program, str(n)) for n in range(count, 0, -1)]
+        return [describe(v, is_champion=v.version == champion) for v in loaded]
+
+    def load(self, program: str, version: str) -> RegisteredVersion:
+        known = self.stored.get(program, [])
+        if not version.isdigit() or not 1 <= int(version) <= len(known):
+            raise unknown_version(program, version, [str(n + 1) for n in range(len(known))])
+        return read_version(program, version, known[int(version) - 1], where="memory")
