@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 from upturn.errors import BudgetExceededError, MetricError, OutageError
-from upturn.lm import classify, ours
+from upturn.lm import Meter, classify, ours
 from upturn.metrics import Metric
 from upturn.programs import Program
 from upturn.records import Candidate, Evaluation, Example, FailureKind, Json, Outcome, Row
@@ -32,6 +32,7 @@ class Evaluator:
         program: the program whose candidates are run.
         metric: scores a row.
         connection: the language model.
+        meter: the connection's meter, asked what each row called.
         concurrency: rows in flight at a time.
         on_rows: told how many rows have just been finished; for progress bars.
     """
@@ -41,21 +42,17 @@ class Evaluator:
         program: Program,
         metric: Metric,
         connection: Connection,
+        meter: Meter,
         *,
         concurrency: int = 32,
         on_rows: Callable[[int], None] = lambda n: None,
     ) -> None:
         self._program = program
         self._metric = metric
-        self._connection = connection
+        self._connection, self._meter = connection, meter
         self._concurrency = concurrency
         self._on_rows = on_rows
         self._known: dict[tuple[str, str], Row] = {}
-
-    @property
-    def connection(self) -> Connection:
-        """The language model that rows are run on."""
-        return self._connection
 
     def evaluate(
         self, candidate: Candidate, examples: Sequence[Example], *, tolerant: bool = False
@@ -135,7 +132,7 @@ class Evaluator:
                 raise
 
     def _row(self, module: Any, example: Example) -> Row:
-        with self._connection.meter.record() as calls:
+        with self._meter.record() as calls:
             try:
                 prediction = module(**example.inputs)
                 result = self._scored(example, prediction)

@@ -150,33 +150,28 @@ class Ledger:
         self, *, program: str, version: str, who: str = "", turn: str = ""
     ) -> Entry:
         """Records that the program as written became its first champion."""
-        data = {"version": version, "previous": "", "turn": turn, "who": who, "reason": "adopted"}
-        return self._move(EntryKind.ADOPTION, program, data)
+        return self._move(EntryKind.ADOPTION, program, version, "", turn, who, "adopted")
 
     def append_promotion(
         self, *, program: str, version: str, previous: str, turn: str, who: str, reason: str
     ) -> Entry:
         """Records that a version became the champion, and in whose place."""
-        data = {
-            "version": version, "previous": previous, "turn": turn, "who": who, "reason": reason
-        }  # fmt: skip
-        return self._move(EntryKind.PROMOTION, program, data)
+        return self._move(EntryKind.PROMOTION, program, version, previous, turn, who, reason)
 
     def append_rollback(
         self, *, program: str, version: str, previous: str, who: str, reason: str, turn: str = ""
     ) -> Entry:
         """Records that an earlier version became the champion again."""
-        data = {
-            "version": version, "previous": previous, "turn": turn, "who": who, "reason": reason
-        }  # fmt: skip
-        return self._move(EntryKind.ROLLBACK, program, data)
+        return self._move(EntryKind.ROLLBACK, program, version, previous, turn, who, reason)
 
-    def _move(self, kind: EntryKind, program: str, data: Mapping[str, Json]) -> Entry:
+    def _move(self, kind: EntryKind, program: str, *values: str) -> Entry:
+        fields = ("version", "previous", "turn", "who", "reason")
+        data = dict(zip(fields, values, strict=True))
         # Only the latest move can be one that a killed process is finishing now: promoting a
         # version again after a roll-back is news.
         with self._appending() as (entries, append):
             moves = [e for e in entries if e.program == program and e.kind in MOVES]
-            if moves and (moves[-1].kind, dict(moves[-1].data)) == (kind, dict(data)):
+            if moves and (moves[-1].kind, dict(moves[-1].data)) == (kind, data):
                 return moves[-1]
             return append(kind, program, data)
 
@@ -276,9 +271,20 @@ def _write(handle: int, line: bytes, path: Path) -> None:
         if os.write(handle, whole) != len(whole):
             raise OSError("only a part of the line could be written")
         os.fsync(handle)
+        if size == 0:
+            _sync_folder(path.parent)
     except OSError as error:
         os.ftruncate(handle, size)
         raise _unusable(path, "write", error) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a new file's name survive a power cut, too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _unusable(path: Path, verb: str, error: OSError) -> StorageError:

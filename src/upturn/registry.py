@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from upturn.errors import CorruptionError
 from upturn.records import Candidate, Json
-from upturn.tracking.mlflow_client import check_name, storage_errors
+from upturn.tracking.mlflow_client import check_name, storage_errors, tracking_uri_set
 from upturn.tracking.mlflow_store import MlflowStore
 from upturn.tracking.versions import (
     MANIFEST,
@@ -136,14 +136,15 @@ class MlflowRegistry:
             self._ensure_model(program)
             model = self._log_model(candidate, program, content, tags, run_id)
             self._log_metrics(model, report_json, run_id)
-            made = self._client.create_model_version(
-                program,
-                f"models:/{model}",
-                run_id=run_id or None,
-                tags=tags,
-                description=content.get("decision.md", b"").decode()[:_DESCRIPTION_LIMIT],
-                model_id=model,
-            )
+            with tracking_uri_set(self._store.uri):
+                made = self._client.create_model_version(
+                    program,
+                    f"models:/{model}",
+                    run_id=run_id or None,
+                    tags=tags,
+                    description=content.get("decision.md", b"").decode()[:_DESCRIPTION_LIMIT],
+                    model_id=model,
+                )
         return str(made.version)
 
     def champion(self, program: str) -> RegisteredVersion | None:

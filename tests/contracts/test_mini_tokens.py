@@ -26,8 +26,11 @@ The priority is 'high' when the message asks a question, else 'low'."""
 DEMOS = [
     {"message": "I was charged twice, 12.50 EUR!", "team": "billing", "priority": "low"},
     {"message": "where is my parcel?", "team": "shipping & returns", "priority": "high"},
-    {"message": "App crashes; see [[ log ]] - 'boom'", "team": "technical_support",
-     "priority": "low"},
+    {
+        "message": "App crashes; see [[ log ]] - 'boom'",
+        "team": "technical_support",
+        "priority": "low",
+    },
 ]
 ASKED = "hi there,  the site's login page is down… why?"
 

@@ -32,5 +32,5 @@ def run(
     else:
         from upturn.cli.summary import show
 
-        show(parts, result)
+        show(result)
     return STRICT_EXIT if strict and result.verdict != "PROMOTE" else 0

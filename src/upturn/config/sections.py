@@ -143,7 +143,7 @@ class GuardsSection(Section):
 class GateSection(Section):
     """What it takes to be promoted."""
 
-    min_gain: float = Field(0.02, ge=0.0, lt=1.0)
+    min_gain: float = Field(0.05, ge=0.0, lt=1.0, description="the smallest gain worth a release")
     alpha: float = Field(0.05, gt=0.0, lt=0.5, description="one-sided, over all looks at one holdout")
     power: Fraction = 0.8
     max_outage_share: Fraction = 0.02

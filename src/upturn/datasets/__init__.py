@@ -5,8 +5,8 @@ from upturn.datasets.labelled import Columns, LabelledData, read_labelled
 from upturn.datasets.near_duplicates import near_duplicate_clusters
 from upturn.datasets.power import check_decidable, rows_at_least, rows_to_decide
 from upturn.datasets.seal import HoldoutSeal
-from upturn.datasets.snapshot import Snapshot, freeze
-from upturn.datasets.split import Order, SplitRules, Splits, make_splits
+from upturn.datasets.snapshot import Preview, Snapshot, freeze, preview
+from upturn.datasets.split import Order, SplitRules
 
 __all__ = [
     "Columns",
@@ -15,14 +15,16 @@ __all__ = [
     "HoldoutSeal",
     "LabelledData",
     "Order",
+    "Preview",
+    "Preview",
     "Snapshot",
     "SplitRules",
-    "Splits",
     "check_decidable",
     "freeze",
     "group_examples",
-    "make_splits",
     "near_duplicate_clusters",
+    "preview",
+    "preview",
     "read_labelled",
     "rows_at_least",
     "rows_to_decide",

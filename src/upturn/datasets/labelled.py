@@ -7,9 +7,10 @@ import importlib
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from upturn.errors import DataError, MissingExtraError, StorageError
 from upturn.feedback.problems import Problems, found, nearest, one_of
@@ -52,7 +53,12 @@ class LabelledData:
 
 
 def read_labelled(
-    source: str | Path, columns: Columns, *, split: str = "train", limit: int | None = None
+    source: str | Path,
+    columns: Columns,
+    *,
+    split: str = "train",
+    limit: int | None = None,
+    load: Callable[[str, str], Any] | None = None,
 ) -> LabelledData:
     """Reads labelled rows; the id of a row is the hash of its inputs, and so is its group.
 
@@ -61,6 +67,7 @@ def read_labelled(
         columns: what to read.
         split: the hub's split; files have none.
         limit: keeps this many rows, the first by id: a fixed pseudo-random choice.
+        load: (name, split) -> a ``datasets.Dataset``; None loads it from the hub.
 
     Returns:
         The rows, and counts of rows dropped as ``repeated`` (same inputs, same labels),
@@ -73,7 +80,7 @@ def read_labelled(
         StorageError: the file cannot be read.
     """
     problems, taken = Problems(), list[Example]()
-    for line, row in _rows(source, split, problems):
+    for line, row in _rows(source, split, load or _load_from_hub, problems):
         example = _example(row, columns, str(source), line, problems)
         if example is not None:
             taken.append(example)
@@ -89,11 +96,13 @@ def read_labelled(
     return LabelledData(examples=tuple(kept), dropped={k: n for k, n in dropped.items() if n})
 
 
-def _rows(source: str | Path, split: str, problems: Problems) -> Iterable[_Row]:
+def _rows(
+    source: str | Path, split: str, load: Callable[[str, str], Any], problems: Problems
+) -> Iterable[_Row]:
     path = Path(source)
     if path.suffix in _SUFFIXES or path.exists():
         return _file_rows(path, problems)
-    return _hub_rows(str(source), split)
+    return _hub_rows(str(source), split, load)
 
 
 def _file_rows(path: Path, problems: Problems) -> Iterator[_Row]:
@@ -130,14 +139,18 @@ def _jsonl(text: str, path: Path, problems: Problems) -> Iterator[_Row]:
             problems.add(str(path), number, "", f"must be a JSON object, got {found(row)}")
 
 
-def _hub_rows(name: str, split: str) -> Iterator[_Row]:
-    """Yields rows with class numbers turned into names."""
+def _load_from_hub(name: str, split: str) -> Any:
     try:
         hub = importlib.import_module("datasets")
     except ImportError as error:
         raise MissingExtraError("hub", f"reading {name!r} from the hub") from error
+    return hub.load_dataset(name, split=split)
+
+
+def _hub_rows(name: str, split: str, load: Callable[[str, str], Any]) -> Iterator[_Row]:
+    """Yields rows with class numbers turned into names."""
     try:
-        data = hub.load_dataset(name, split=split)
+        data = load(name, split)
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(
             f"the hub must have this data set and split {split!r}, got: {error}",

@@ -59,6 +59,26 @@ class Snapshot:
         return _load(Path(folder))
 
 
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """What a snapshot would hold, before anything is written: fields as of :class:`Snapshot`."""
+
+    train: tuple[Example, ...]
+    dev: tuple[Example, ...]
+    holdout: HoldoutSeal
+
+
+def preview(examples: Sequence[Example], *, rules: SplitRules) -> Preview:
+    """Splits rows as ``freeze`` would, and seals the holdout without writing it.
+
+    Raises:
+        DataError: ids repeat, or the rows cannot be split.
+    """
+    _check_ids(examples)
+    splits = make_splits(examples, rules=rules)
+    return Preview(train=splits.train, dev=splits.dev, holdout=seal_of(splits.holdout))
+
+
 def freeze(
     examples: Sequence[Example],
     *,

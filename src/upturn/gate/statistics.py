@@ -34,8 +34,8 @@ ENUMERATED_GROUPS = 14
 FINEST_LATTICE = 100
 #: Steps that the exact test may take before random draws are used instead (about 0.2 s).
 EXACT_STEPS = 100_000_000
-_CELLS = 4_000_000  # bits held at once while drawing: 32 MB as doubles
 _TINY = 1e-9
+_SUBSETS_OF_8 = ((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,28 +139,30 @@ def _exact_p(steps_G: NDArray[np.int64]) -> float:
 
 
 def _subsets(sums_G: Floats, sizes_G: Floats, *, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Returns sums and sizes of subsets of groups: all of them, or the empty one and ``draws``."""
-    columns = np.stack([sums_G, sizes_G], axis=1)
-    totals = [bits_BG @ columns for bits_BG in _bits(len(sums_G), draws=draws, seed=seed)]
-    both = np.concatenate(totals)
-    return both[:, 0], both[:, 1]
+    """Returns sums and sizes of subsets of groups: all of them, or the empty one and ``draws``.
+
+    Groups are taken eight at a time: a byte picks one of their 256 subsets, whose totals are looked
+    up. Memory is that of the draws, whatever the number of groups.
+    """
+    totals_B = [np.zeros(1), np.zeros(1)]
+    for start, picks_B in _picks(len(sums_G), draws=draws, seed=seed):
+        for column, values_G in enumerate((sums_G, sizes_G)):
+            eight = values_G[start : start + 8]
+            totals_B[column] = totals_B[column] + (_SUBSETS_OF_8[:, : len(eight)] @ eight)[picks_B]
+    return totals_B[0], totals_B[1]
 
 
-def _bits(groups: int, *, draws: int, seed: int) -> Iterator[Floats]:
+def _picks(groups: int, *, draws: int, seed: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     # The draws depend on the seed and the number of groups alone. Two sets of rows that differ in
     # one score are thus judged by the same subsets, and the order of their verdicts is not luck.
-    if groups <= ENUMERATED_GROUPS:
-        numbers = np.arange(2**groups)
-        yield ((numbers[:, None] >> np.arange(groups)) & 1).astype(float)
-        return
-    yield np.zeros((1, groups))
     rng = np.random.default_rng(seed)
-    chunk = max(1, _CELLS // groups)
-    for start in range(0, draws, chunk):
-        packed = rng.integers(
-            0, 256, size=(min(chunk, draws - start), (groups + 7) // 8), dtype=np.uint8
-        )
-        yield np.unpackbits(packed, axis=1, count=groups).astype(float)
+    every = np.arange(2**groups) if groups <= ENUMERATED_GROUPS else None
+    for start in range(0, groups, 8):
+        if every is not None:
+            yield start, ((every >> start) & 255).astype(np.uint8)
+        else:
+            drawn_B = rng.integers(0, 256, size=draws, dtype=np.uint8)
+            yield start, np.append(np.uint8(0), drawn_B)  # the empty subset comes first
 
 
 def _limits(sums_B: Floats, sizes_B: Floats, alpha: float) -> tuple[float, float]:

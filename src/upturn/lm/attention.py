@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -49,14 +49,15 @@ class Layout:
 
     Attributes:
         prefix: the shared prefix, or None where the rows share nothing.
-        row_N, column_N: row and column of each packed token.
-        shape_BT: rows, and most new tokens of a row.
+        rows, columns: [N], row and column of each packed token in [B, T].
+        n_rows, width: B, and T: the most new tokens of a row.
     """
 
     prefix: Prefix | None
-    row_N: Tensor
-    column_N: Tensor
-    shape_BT: tuple[int, int]
+    rows: Tensor
+    columns: Tensor
+    n_rows: int
+    width: int
 
 
 class _Slots(CacheLayerMixin):
@@ -82,7 +83,7 @@ class _Slots(CacheLayerMixin):
         assert self.keys is not None
         assert self.values is not None
         layout, used = self.owner.layout, self.owner.used
-        end = used + layout.shape_BT[1]
+        end = used + layout.width
         if end > self.keys.shape[2]:
             more = max(end - self.keys.shape[2], self.keys.shape[2])
             self.keys, self.values = (
@@ -90,7 +91,7 @@ class _Slots(CacheLayerMixin):
                 for t in (self.keys, self.values)
             )
         for slots, new in ((self.keys, key_states), (self.values, value_states)):
-            slots[layout.row_N, :, used + layout.column_N] = new[0].transpose(0, 1)
+            slots[layout.rows, :, used + layout.columns] = new[0].transpose(0, 1)
         return self.keys[:, :, :end], self.values[:, :, :end]
 
     def select(self, rows: Tensor) -> None:
@@ -124,7 +125,7 @@ class Slots(Cache):
         super().__init__(layers=[_Slots(self) for _ in range(n_layers)])
 
     def advance(self) -> None:
-        self.used += self.layout.shape_BT[1]
+        self.used += self.layout.width
 
     def select(self, rows: Sequence[int]) -> None:
         """Keeps the given rows only."""
@@ -162,28 +163,28 @@ def shared_prefix_attention(
         [1, N, H, D], and None for the weights, which are never needed.
     """
     _, H, N, D = query.shape
-    B, T = layout.shape_BT
+    B, T = layout.n_rows, layout.width
     K = key_BKSD.shape[1]
     if H != K:
         key_BKSD = key_BKSD.repeat_interleave(H // K, dim=1)
         value_BKSD = value_BKSD.repeat_interleave(H // K, dim=1)
     query_BTHD = query.new_zeros(B, T, H, D)
-    query_BTHD[layout.row_N, layout.column_N] = query[0].transpose(0, 1)
+    query_BTHD[layout.rows, layout.columns] = query[0].transpose(0, 1)
     own, own_lse = _attend(
         query_BTHD.transpose(1, 2), key_BKSD, value_BKSD, 0.0, False,
         attn_mask=attention_mask, scale=scaling,
     )  # fmt: skip
-    own_NHD = own.transpose(1, 2)[layout.row_N, layout.column_N]
+    own_NHD = own.transpose(1, 2)[layout.rows, layout.columns]
     if layout.prefix is None:
         return own_NHD.unsqueeze(0), None
-    layer: int = module.layer_idx  # type: ignore[assignment]
+    layer = cast(int, module.layer_idx)
     # Heads of one key head lie next to each other, so they fold into the queries by reshaping.
     folded = query.reshape(1, K, H // K * N, D)
     out, lse = _attend(
         folded, layout.prefix.keys[layer], layout.prefix.values[layer], 0.0, False, scale=scaling
     )
     out_NHD = out.reshape(H, N, -1).transpose(0, 1)
-    own_lse_NH = own_lse.reshape(B, H, T).transpose(1, 2)[layout.row_N, layout.column_N]
+    own_lse_NH = own_lse.reshape(B, H, T).transpose(1, 2)[layout.rows, layout.columns]
     share_NH = torch.sigmoid(own_lse_NH - lse.reshape(H, N).transpose(0, 1))
     return torch.lerp(out_NHD, own_NHD, share_NH.unsqueeze(-1)).unsqueeze(0), None
 

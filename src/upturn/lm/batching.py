@@ -27,13 +27,13 @@ class Job(Generic[T, R]):
 class BatchWorker(Generic[T, R]):
     """Runs waiting items in batches of one group, oldest first, on one thread.
 
-    It waits for more callers only when the last batch had more than are here now: those were
-    answered a moment ago and will be back. A lone caller never waits.
+    Callers that were answered a moment ago will be back, so after a batch it waits a little for
+    half of those it knows. A lone caller never waits.
 
     Args:
         run: items of one group -> results, in order; only ever called on the worker's thread.
         max_batch: most items of one batch.
-        linger_s: longest wait for callers who are known to be on their way.
+        linger_s: longest wait, counted from the end of the last batch.
         start: called once on the worker's thread before the first batch.
     """
 
@@ -42,7 +42,7 @@ class BatchWorker(Generic[T, R]):
         run: Callable[[list[T]], list[R]],
         *,
         max_batch: int = 32,
-        linger_s: float = 0.008,
+        linger_s: float = 0.05,
         start: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
@@ -108,10 +108,11 @@ class BatchWorker(Generic[T, R]):
 
     def _next(self) -> list[Job[T, R]]:
         with self._ready:
-            expected = min(self._max_batch, len(self._running))
+            # Half of all callers: while one half is computed, the other half prepares its requests.
+            expected = min(self._max_batch, -(-(len(self._running) + len(self._waiting)) // 2))
+            deadline = time.monotonic() + self._linger_s
             while not self._waiting and not self._closed:
                 self._ready.wait()
-            deadline = time.monotonic() + self._linger_s
             while len(self._waiting) < expected and not self._closed:
                 if not self._ready.wait(max(0.0, deadline - time.monotonic())):
                     break

@@ -79,6 +79,12 @@ class Connection:
         if self._probe is not self._inner:
             self._probe.close()
 
+    async def aclose(self) -> None:
+        """Closes this event loop's sockets of a remote model; call it before the loop ends."""
+        aclose = getattr(self._inner, "aclose", None)
+        if aclose is not None:
+            await aclose()
+
     def __enter__(self) -> Connection:
         return self
 
@@ -190,3 +196,13 @@ def _explain(error: Exception, spec: ModelSpec) -> ModelError:
         where=f"model.api_base={server}",
         fix="check that the address is that of an OpenAI-compatible API, often ending in /v1",
     )
+
+
+def identify(spec: ModelSpec) -> str:
+    """Returns the id that a connection to this model will have, without loading or calling it.
+
+    Raises:
+        ModelError: a local folder lacks a file.
+        MissingExtraError: a local model without torch or transformers.
+    """
+    return locate(spec)[1] if spec.is_local else _remote_id(spec)

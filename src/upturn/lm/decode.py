@@ -182,7 +182,7 @@ class _Rows:
         ends = torch.tensor(lengths).cumsum(0).tolist()
         wanted = [i for end, k in zip(ends, keep, strict=True) for i in range(end - k, end)]
         layout = Layout(
-            prefix=self.prefix, row_N=row_N, column_N=column_N, shape_BT=(len(tokens), T)
+            prefix=self.prefix, rows=row_N, columns=column_N, n_rows=len(tokens), width=T
         )
         self.slots.layout = layout
         output = self.model(

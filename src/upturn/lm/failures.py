@@ -24,11 +24,13 @@ def classify(error: BaseException) -> FailureKind | None:
         LMAuthError,
         LMBillingError,
         LMNotConfiguredError,
+        LMProviderError,
         LMRateLimitError,
         LMServerError,
         LMTimeoutError,
         LMTransportError,
         LMUnexpectedError,
+        LMUnsupportedModelError,
     )
 
     own = ours(error)
@@ -43,11 +45,12 @@ def classify(error: BaseException) -> FailureKind | None:
         LMTimeoutError,
         LMTransportError,
         LMUnexpectedError,
+        LMUnsupportedModelError,
     )
     chain = list(_chain(error))
     # The outage first: DSPy retries a failed answer in another format, and that attempt may be
     # what the outage hit, with the parse error as its context.
-    if any(isinstance(e, outages) for e in chain):
+    if any(isinstance(e, outages) or type(e) is LMProviderError for e in chain):
         return FailureKind.OUTAGE
     if any(isinstance(e, AdapterParseError) for e in chain):
         return FailureKind.FORMAT

@@ -11,7 +11,9 @@ from dspy.lm15 import InvalidRequestError, Request
 
 # Two last messages without a common start: what their prompts share does not depend on the row.
 _PROBES = ("a", "0")
-_MAX_PREFIXES = 256
+_MAX_HEADS = 256
+
+Turns = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,13 +29,26 @@ class Prompt:
     prefix: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    """The text that rows share, and its tokens."""
+
+    text: str
+    ids: tuple[int, ...]
+
+
 class Prompter:
-    """Renders requests through a tokenizer's chat template. Thread-safe."""
+    """Renders requests through a tokenizer's chat template. Thread-safe.
+
+    A shared head is tokenized once. It ends with a special token, where tokenizers split before
+    they do anything else; that this one does is checked on two probes for each head.
+    """
 
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
+        self._special: list[str] = [t for t in tokenizer.all_special_tokens if t]
         self._lock = threading.Lock()
-        self._prefixes: OrderedDict[tuple[tuple[str, str], ...], tuple[int, ...]] = OrderedDict()
+        self._heads: OrderedDict[Turns, _Head] = OrderedDict()
 
     def encode(self, request: Request) -> Prompt:
         """Returns the request's token ids.
@@ -42,41 +57,54 @@ class Prompter:
             InvalidRequestError: a part is not text, or the template refuses the roles.
         """
         turns = _turns(request)
-        ids = self._ids(turns)
-        prefix = self._prefix(turns)
-        # A tokenizer may merge over the border; then this row shares nothing.
-        holds = len(prefix) < len(ids) and ids[: len(prefix)] == prefix
-        return Prompt(ids=ids, prefix=prefix if holds else ())
+        text = self._render(turns)
+        head = self._head(turns)
+        if not head.ids or not text.startswith(head.text) or len(text) == len(head.text):
+            return Prompt(ids=self._ids(text), prefix=())
+        return Prompt(ids=head.ids + self._ids(text[len(head.text) :]), prefix=head.ids)
 
-    def _prefix(self, turns: list[tuple[str, str]]) -> tuple[int, ...]:
+    def _head(self, turns: Turns) -> _Head:
         key = (*turns[:-1], (turns[-1][0], ""))
         with self._lock:
-            if key in self._prefixes:
-                self._prefixes.move_to_end(key)
-                return self._prefixes[key]
-        one, two = (self._ids([*turns[:-1], (turns[-1][0], probe)]) for probe in _PROBES)
-        n = next((i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b), 0)
+            if key in self._heads:
+                self._heads.move_to_end(key)
+                return self._heads[key]
+        head = self._find_head([self._render((*key[:-1], (key[-1][0], p))) for p in _PROBES])
         with self._lock:
-            self._prefixes[key] = one[:n]
-            if len(self._prefixes) > _MAX_PREFIXES:
-                self._prefixes.popitem(last=False)
-        return one[:n]
+            self._heads[key] = head
+            if len(self._heads) > _MAX_HEADS:
+                self._heads.popitem(last=False)
+        return head
 
-    def _ids(self, turns: list[tuple[str, str]]) -> tuple[int, ...]:
+    def _find_head(self, texts: list[str]) -> _Head:
+        common = _common_start(*texts)
+        cut = max((common.rfind(t) + len(t) for t in self._special if t in common), default=0)
+        ids = self._ids(common[:cut])
+        splits = all(self._ids(t) == ids + self._ids(t[cut:]) for t in texts)
+        return _Head(text=common[:cut], ids=ids) if splits else _Head(text="", ids=())
+
+    def _render(self, turns: Turns) -> str:
         from jinja2 import TemplateError
 
         try:
-            text = self._tokenizer.apply_chat_template(
+            return self._tokenizer.apply_chat_template(
                 [{"role": role, "content": content} for role, content in turns],
                 add_generation_prompt=True,
                 tokenize=False,
             )
         except TemplateError as error:
             raise InvalidRequestError(f"the chat template refuses the messages: {error}") from error
+
+    def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
 
 
-def _turns(request: Request) -> list[tuple[str, str]]:
+def _common_start(one: str, two: str) -> str:
+    differ = (i for i, (a, b) in enumerate(zip(one, two, strict=False)) if a != b)
+    return one[: next(differ, min(len(one), len(two)))]
+
+
+def _turns(request: Request) -> Turns:
     turns: list[tuple[str, str]] = []
     if request.system is not None:
         parts = request.system if not isinstance(request.system, str) else None
@@ -84,7 +112,7 @@ def _turns(request: Request) -> list[tuple[str, str]]:
     for message in request.messages:
         role = "system" if message.role == "developer" else message.role
         turns.append((role, _text(message.parts)))
-    return turns
+    return tuple(turns)
 
 
 def _text(parts: Any) -> str:

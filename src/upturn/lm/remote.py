@@ -60,6 +60,10 @@ class RemoteEngine:
         except LMError as error:
             raise self._clean(error) from None
 
+    async def aclose(self) -> None:
+        """Closes the sockets of the running event loop, which only it can close."""
+        await self._lm.aclose()
+
     def close(self) -> None:
         """Closes the sockets."""
         self._lm.close()

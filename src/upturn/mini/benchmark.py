@@ -116,7 +116,9 @@ class Benchmark:
         if not cell.defined:
             outputs = ", ".join(f"`{f}`" for f in (FIRST, SECOND)[: cell.fields])
             return f"Given the fields `{INPUT}`, produce the fields {outputs}."
-        lines = (f"\n{n}: {', '.join(self.words[label])}" for n, label in zip(names, labels))
+        lines = (
+            f"\n{n}: {', '.join(self.words[label])}" for n, label in zip(names, labels, strict=True)
+        )
         return f"Route the {INPUT} to the right {FIRST}." + "".join(lines)
 
     def _rule(self, rng: random.Random, texts: set[str]) -> Rule:
@@ -144,7 +146,7 @@ def _with_second(
 
 def _codes(rng: random.Random, count: int) -> list[str]:
     letters, numbers = rng.sample(_LETTERS, count), rng.sample(range(1, 100), count)
-    return [f"{letter}{number}" for letter, number in zip(letters, numbers)]
+    return [f"{letter}{number}" for letter, number in zip(letters, numbers, strict=True)]
 
 
 def _keywords(texts: dict[str, list[str]]) -> dict[str, list[str]]:

@@ -70,13 +70,11 @@ def _labelled(rng: random.Random, corpus: Corpus, count: int) -> list[DrawnClass
             descriptions=c.descriptions,
             draw=_any_of(rng, c.texts),
         )
-        for k, c in zip(chosen, picked)
+        for k, c in zip(chosen, picked, strict=True)
     ]
 
 
-def _made_by_a_word(
-    rng: random.Random, corpus: Corpus, word: str, hardness: float
-) -> DrawnClass:
+def _made_by_a_word(rng: random.Random, corpus: Corpus, word: str, hardness: float) -> DrawnClass:
     lines = corpus.lines_by_word[word]
     line = corpus.lines[lines[rng.randrange(len(lines))]].lower()
     near = [x for x in re.findall(r"[a-z']{4,}", line) if x != word and "'" not in x]

@@ -172,7 +172,7 @@ class Corpus:
         lines = [t for t in body["lines"] if 3 <= len(t.split()) <= 40] + list(body["wiki"])
         lines += [t for t in body["abcd"] if len(t) < 300]
         lines += [w[2] for w in body["words"] if w[2]]
-        return lines + [t for c in self.classes if c.table[:3] != "sgd" for t in c.texts]
+        return lines + [t for c in self.classes if not c.table.startswith("sgd") for t in c.texts]
 
 
 def file_hash(path: Path) -> str:

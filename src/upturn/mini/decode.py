@@ -1,4 +1,4 @@
-"""Greedy decoding of many unlike prompts, for the evaluation. Serving is ``upturn.lm``'s concern."""
+"""Greedy decoding of many unlike prompts, for the evaluation. ``upturn.lm`` serves."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def greedy(
     answers: list[list[int]] = [[] for _ in prompts]
     finished = 0
     for rows in _batches([len(p) for p in prompts], batch):
-        for row, answer in zip(rows, _decode(model, [prompts[r] for r in rows], end, pad, limit)):
+        decoded = _decode(model, [prompts[r] for r in rows], end, pad, limit)
+        for row, answer in zip(rows, decoded, strict=True):
             answers[row] = answer
         finished += len(rows)
         if done is not None:

@@ -62,8 +62,8 @@ class Encoder:
     """Encodes episodes with one tokenizer. Holds a cache of the phrases that come back."""
 
     def __init__(self, tokenizer: Tokenizer) -> None:
-        ids = [tokenizer.token_to_id(x) for x in SPECIALS]
-        assert None not in ids, "the tokenizer must hold the chat template's special tokens"
+        ids = [i for x in SPECIALS if (i := tokenizer.token_to_id(x)) is not None]
+        assert len(ids) == len(SPECIALS), "the tokenizer must hold the template's special tokens"
         self.pad, self.system, self.user, self.assistant, self.end = ids
         self.vocabulary = tokenizer.get_vocab_size()
         self._tokenizer = tokenizer
@@ -100,9 +100,7 @@ class Encoder:
         roles = [int(Role.GIVEN)] * len(ids)
         for k, turn in enumerate(episode.turns):
             last = k == len(episode.turns) - 1 and not bare
-            asked = self._question(
-                episode.input_name, turn.text, episode.request if last else ""
-            )
+            asked = self._question(episode.input_name, turn.text, episode.request if last else "")
             answered = self._answers(turn)
             ids += asked + answered.ids
             roles += [int(Role.GIVEN)] * len(asked) + answered.roles

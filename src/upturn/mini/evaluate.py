@@ -82,7 +82,7 @@ class Evaluator:
         )
         return [
             parse(self.encoder.decode(ids), [a.field for a in e.turns[-1].answers])
-            for ids, e in zip(generated, episodes)
+            for ids, e in zip(generated, episodes, strict=True)
         ]
 
     def measure(
@@ -97,15 +97,13 @@ def parse(text: str, fields: Sequence[str]) -> dict[str, str]:
     """Returns field -> value of an answer that is exactly as ChatAdapter writes it, else {}."""
     pattern = "".join(rf"\[\[ ## {re.escape(f)} ## \]\]\n(.*?)\n\n" for f in fields)
     match = re.fullmatch(pattern + r"\[\[ ## completed ## \]\]\n<\|end\|>\n", text, re.DOTALL)
-    return dict(zip(fields, match.groups())) if match else {}
+    return dict(zip(fields, match.groups(), strict=True)) if match else {}
 
 
-def score(
-    cell: Cell, episodes: Sequence[Episode], answers: Sequence[dict[str, str]]
-) -> CellResult:
+def score(cell: Cell, episodes: Sequence[Episode], answers: Sequence[dict[str, str]]) -> CellResult:
     """Counts right answers and right formats."""
     fields = [FIRST, SECOND][: cell.fields]
-    right = {f: 0 for f in fields}
+    right = dict.fromkeys(fields, 0)
     both = formed = 0
     for episode, answer in zip(episodes, answers, strict=True):
         wanted = {a.field: a.value for a in episode.turns[-1].answers}
@@ -202,8 +200,8 @@ class Record:
                 fix="give another --json",
             )
         for row in body["cells"]:
-            result = CellResult(**{**row, "cell": Cell(**row["cell"])})
-            self.results[result.cell] = result
+            cell = Cell(**row.pop("cell"))
+            self.results[cell] = CellResult(cell=cell, **row)
 
 
 def _numbers(text: str) -> tuple[int, ...]:

@@ -1,7 +1,7 @@
 """The classes that the model must never be trained on: the benchmark would measure memory.
 
-Banking77 (Casanueva et al. 2020) is the unseen data of the evaluation and of the product's own check
-on real input.
+Banking77 (Casanueva et al. 2020) is the unseen data of the evaluation and of the product's own
+check on real input.
 """
 
 from __future__ import annotations
@@ -14,8 +14,7 @@ from upturn.errors import DataError
 # One label may be shared by chance ("exchange rate" is also a class of CLINC150's travel domain).
 _TOLERATED = 2
 
-_BANKING77 = frozenset(
-    """
+_NAMES = """
 refund_not_showing_up activate_my_card age_limit apple_pay_or_google_pay atm_support
 automatic_top_up balance_not_updated_after_bank_transfer
 balance_not_updated_after_cheque_or_cash_deposit beneficiary_not_allowed cancel_transfer
@@ -36,8 +35,8 @@ transfer_fee_charged transfer_into_account transfer_not_received_by_recipient tr
 unable_to_verify_identity verify_my_identity verify_source_of_funds verify_top_up
 virtual_card_not_working visa_or_mastercard why_verify_identity wrong_amount_of_cash_received
 wrong_exchange_rate_for_cash_withdrawal
-""".split()
-)
+"""
+_BANKING77 = frozenset(_NAMES.split())
 
 
 def refuse_benchmark(tables: Mapping[str, Iterable[str]], *, where: str) -> None:

@@ -5,18 +5,19 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-INPUTS = tuple(
+_INPUTS = (
     "message text ticket query request question utterance input email chat review comment note "
-    "document sentence post issue content customer_message user_input".split()
+    "document sentence post issue content customer_message user_input"
 )
-OUTPUTS = tuple(
+_OUTPUTS = (
     "team label queue category topic intent class answer type tag group kind department route "
-    "result choice status reason subject area".split()
+    "result choice status reason subject area"
 )
-SECOND_OUTPUTS = tuple(
+_SECOND_OUTPUTS = (
     "priority urgency tone sentiment channel language level stage flag severity product action "
-    "style mood risk".split()
+    "style mood risk"
 )
+INPUTS, OUTPUTS, SECOND_OUTPUTS = (tuple(x.split()) for x in (_INPUTS, _OUTPUTS, _SECOND_OUTPUTS))
 GOALS = (
     "Route the {i} to the right {o}.",
     "Given the {i}, choose the {o}.",

@@ -11,9 +11,9 @@ from upturn.gate.statistics import analyse, cluster
 from upturn.lm import AnswerCache, Meter
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.turn import World
-from upturn.records import Candidate, Evaluation, Json, pair
+from upturn.records import Candidate, Evaluation, Json, canonical_json, pair
 from upturn.registry import Registry
-from upturn.report.changes import as_patch, changes
+from upturn.report.changes import Change, as_patch, changes
 
 #: One-sided error level of each end of the interval that is shown.
 LEVEL = 0.05
@@ -70,9 +70,9 @@ def compare_versions(path: Path, a: str, b: str, world: World) -> Comparison:
             world.connect(parts, cache, meter) as connection,
         ):
             connection.probe()
-            evaluator = Evaluator(parts.program, parts.metric, connection)
+            evaluator = Evaluator(parts.program, parts.metric, connection, meter)
             rows = [evaluator.evaluate(c, dev) for c in (left, right)]
-    patch = [line for change in changes(left, right) for line in as_patch(change.diff).splitlines()]
+    patch = [line for change in changes(left, right) for line in _patch(change)]
     return _compared(parts.config.name, (a, b), rows, meter.totals().calls, patch)
 
 
@@ -85,6 +85,16 @@ def _candidate(parts: Parts, registry: Registry, name: str) -> Candidate:
     if champion is None:
         raise InputError(f"{parts.config.name} has no champion", fix="upturn run CONFIG")
     return champion.candidate
+
+
+def _patch(change: Change) -> list[str]:
+    """What one predictor's prompt gains and loses, as lines of a diff."""
+    demos = [("+", d) for d in change.added] + [("-", d) for d in change.removed]
+    return [
+        f"{change.predictor}: {change.kept} demos in both",
+        *as_patch(change.instruction).splitlines(),
+        *(f"{mark} demo {canonical_json(demo)}" for mark, demo in demos),
+    ]
 
 
 def _compared(

@@ -23,7 +23,7 @@ from upturn.pipeline.release import Releases
 from upturn.pipeline.result import TurnResult
 from upturn.records import FailureKind, Verdict
 from upturn.registry import RegisteredVersion
-from upturn.report import TurnCost, TurnReport, render_decision
+from upturn.report import TurnCost, TurnReport, render_decision, summary_text
 from upturn.search import Catalogue, Finalist, SearchResult, Trial
 from upturn.tracking import Tracker, TurnInfo, TurnStatus
 
@@ -80,6 +80,7 @@ class Course:
             self.parts.program,
             self.parts.metric,
             self.connection,
+            self.meter,
             concurrency=self.parts.config.model.concurrency,
         )
 
@@ -145,7 +146,7 @@ class Course:
     def _gate(self) -> None:
         assert self._search is not None, "the gate comes after the search"
         if not self._search.finalists:
-            self._stopped = "the catalogue holds nothing but what runs now"
+            self._stopped = self._search.stopped or "no candidate differs from what runs now"
             return
         self._challenger = self._search.finalists[0]
         config = self.parts.config
@@ -210,10 +211,16 @@ class Course:
         """Whether this turn moves the alias; it does so last, when its result is on disk."""
         return bool(self._version) and self.parts.config.promotion == "auto"
 
+    @property
+    def _nothing_found(self) -> bool:
+        """The whole search ran, and there is nothing to put before the gate."""
+        search = self._search
+        return search is not None and not search.finalists and not search.stopped
+
     def _is_final(self) -> bool:
         """Rows lost to the world make a verdict that may be asked for again."""
         if self._judgement is None:
-            return self._search is not None and not self._search.finalists
+            return self._nothing_found
         world = (FailureKind.OUTAGE, FailureKind.BUDGET)
         sides = (self._judgement.baseline, self._judgement.challenger)
         return not any(side.failures(*world) for side in sides)
@@ -269,8 +276,7 @@ class Course:
 
     def _result(self, report: TurnReport, path: str) -> TurnResult:
         gate, totals = report.gate, self.meter.totals()
-        nothing_found = self._search is not None and not self._search.finalists
-        without_gate = Verdict.HOLD if nothing_found else Verdict.INCONCLUSIVE
+        without_gate = Verdict.HOLD if self._nothing_found else Verdict.INCONCLUSIVE
         return TurnResult(
             turn=self.turn,
             program=report.program,
@@ -294,4 +300,5 @@ class Course:
             snapshot=self.snapshot.id,
             report=path,
             links=self.tracker.links(),
+            summary=summary_text(report),
         )

@@ -15,12 +15,13 @@ from upturn.datasets import (
     GroupReport,
     GroupRules,
     Order,
+    Preview,
     Snapshot,
     SplitRules,
     check_decidable,
     freeze,
     group_examples,
-    make_splits,
+    preview,
     read_labelled,
 )
 from upturn.errors import DataError
@@ -118,7 +119,8 @@ class Parts:
             StorageError: the snapshot cannot be written.
         """
         grouped, report, rows = self._grouped(now)
-        snapshot = freeze(
+        self._checked(grouped)
+        return freeze(
             grouped,
             rules=self._split_rules(),
             folder=self.workspace.snapshots,
@@ -127,8 +129,6 @@ class Parts:
             dropped=rows.dropped,
             grouping=report.to_json(),
         )
-        self._check_sizes(len(snapshot.train), len(snapshot.dev), snapshot.holdout.rows)
-        return snapshot
 
     def examine(self, now: datetime) -> dict[str, Json]:
         """Does all that ``snapshot`` does except writing, and says what it would hold.
@@ -138,14 +138,16 @@ class Parts:
             MetricError: the metric fails on a row whose prediction is its own label.
         """
         grouped, report, rows = self._grouped(now)
-        splits = make_splits(grouped, rules=self._split_rules())
-        sizes = {"train": len(splits.train), "dev": len(splits.dev), "holdout": len(splits.holdout)}
-        needed = self._check_sizes(sizes["train"], sizes["dev"], sizes["holdout"])
-        row = splits.train[0]
+        shown, needed = self._checked(grouped)
+        row = shown.train[0]
         labelled = SimpleNamespace(**row.inputs, **row.labels)
         perfect = self.metric(labelled, SimpleNamespace(**row.labels), example_id=row.id)
         return {
-            "rows": sizes,
+            "rows": {
+                "train": len(shown.train),
+                "dev": len(shown.dev),
+                "holdout": shown.holdout.rows,
+            },
             "groups": report.groups,
             "abstained": dict(rows.abstained),
             "dropped": dict(rows.dropped),
@@ -166,25 +168,26 @@ class Parts:
             holdout=split.holdout, dev=split.dev, order=Order(split.order), seed=self.config.seed
         )
 
-    def _check_sizes(self, train: int, dev: int, holdout: int) -> int:
-        """Returns the holdout rows that would show ``min_gain`` with the gate's power."""
+    def _checked(self, grouped: list[Example]) -> tuple[Preview, int]:
+        """Returns the splits as they would be, and the holdout rows that would show ``min_gain``."""
+        shown = preview(grouped, rules=self._split_rules())
         gate, split = self.config.gate, self.config.split
         needed = check_decidable(
-            holdout,
+            shown.holdout.rows,
             # A gate that asks for any gain at all still needs one that so few rows could show.
             max(gate.min_gain, 0.01),
             look_alpha(gate.alpha, 1),
             power=gate.power,
             where=f"{self.config.name}: split.holdout={split.holdout:g}",
         )
-        for name, rows in (("train", train), ("dev", dev)):
-            if rows < MIN_ROWS:
+        for name, rows in (("train", shown.train), ("dev", shown.dev)):
+            if len(rows) < MIN_ROWS:
                 raise DataError(
-                    f"{name} must hold at least {MIN_ROWS} rows, got {rows}",
+                    f"{name} must hold at least {MIN_ROWS} rows, got {len(rows)}",
                     where=self.config.name,
                     fix="bring more feedback, or change split.dev and split.holdout",
                 )
-        return needed
+        return shown, needed
 
     def _rows(self, now: datetime) -> Rows:
         data = self.config.data

@@ -31,6 +31,7 @@ class TurnResult:
         report: path of the HTML report.
         repeated: the same question was answered before; this is the recorded answer.
         links: label -> URL of pages worth opening.
+        summary: the ten-second summary, as text.
     """
 
     turn: str
@@ -56,6 +57,7 @@ class TurnResult:
     report: str = ""
     repeated: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
+    summary: str = ""
 
     def to_json(self) -> dict[str, Json]:
         return {**asdict(self), "reasons": list(self.reasons)}

@@ -75,22 +75,21 @@ def search_figure(
 def _draw_trials(axes: Axes, trials: Sequence[TrialPoint]) -> None:
     whole = [t for t in trials if t.score is not None and not t.pruned]
     pruned = [t for t in trials if t.score is not None and t.pruned]
-    fresh = [t for t in trials if t.fresh_score is not None]
+    fresh = [t for t in trials if t.score is not None and t.fresh_score is not None]
     steps = [
         (t.number, b) for t, b in zip(trials, best_so_far(trials), strict=True) if b is not None
     ]
     if steps:
         xs, ys = zip(*steps, strict=True)
         axes.step(xs, ys, where="post", color=_BEST, linewidth=1.5, label="best so far")
-    _dots(axes, pruned, [t.score for t in pruned], "trial, stopped early", facecolors="none")
-    _dots(axes, whole, [t.score for t in whole], "trial", facecolors=_TRIAL)
+    _dots(axes, pruned, "trial, stopped early", facecolors="none")
+    _dots(axes, whole, "trial", facecolors=_TRIAL)
     for t in fresh:
-        if t.score is not None and t.fresh_score is not None:
-            axes.plot([t.number] * 2, [t.score, t.fresh_score], color=_FRESH, linewidth=1)
+        axes.plot([t.number] * 2, [_y(t.score), _y(t.fresh_score)], color=_FRESH, linewidth=1)
     if fresh:
         axes.scatter(
             [t.number for t in fresh],
-            [t.fresh_score for t in fresh],
+            [_y(t.fresh_score) for t in fresh],
             marker="D",
             color=_FRESH,
             s=46,
@@ -102,7 +101,6 @@ def _draw_trials(axes: Axes, trials: Sequence[TrialPoint]) -> None:
 def _dots(
     axes: Axes,
     trials: Sequence[TrialPoint],
-    scores: Sequence[float | None],
     label: str,
     *,
     facecolors: str,
@@ -110,13 +108,17 @@ def _dots(
     if trials:
         axes.scatter(
             [t.number for t in trials],
-            scores,
+            [_y(t.score) for t in trials],
             s=30,
             edgecolors=_TRIAL,
             facecolors=facecolors,
             zorder=3,
             label=label,
         )
+
+
+def _y(score: float | None) -> float:
+    return float("nan") if score is None else score
 
 
 def _draw_level(axes: Axes, score: float | None, label: str, style: str) -> None:

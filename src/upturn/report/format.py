@@ -23,7 +23,7 @@ def p_value(value: float | None) -> str:
 
 
 def usd(value: float | None) -> str:
-    """Money; small amounts keep two significant digits, because a call costs fractions of a cent."""
+    """Money; small amounts keep two significant digits: a call costs fractions of a cent."""
     if value is None:
         return DASH
     return f"${value:,.2f}" if value == 0 or value >= 1 else f"${value:.2g}"

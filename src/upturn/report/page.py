@@ -1,4 +1,4 @@
-"""The validation report: one HTML file that needs nothing else. All text from outside is escaped."""
+"""The validation report: one HTML file that needs nothing else. Outside text is escaped."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ def render_page(
 
     Args:
         turn: the turn.
-        champion, challenger: their rows on the holdout, for the rows fixed and broken; both or none.
+        champion, challenger: their rows on the holdout, both or none, for the lists of rows fixed
+            and broken.
         examples: the holdout's examples, whose texts are shown beside the answers.
         figure_png: the figure of the search; left out where empty.
     """

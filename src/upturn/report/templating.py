@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upturn.report import changes, format
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-_FILTERS = {
-    "percent": format.percent,
-    "points": format.points,
-    "p_value": format.p_value,
-    "usd": format.usd,
-    "seconds": format.seconds,
-    "effect": format.effect,
-    "counts": format.counts,
-    "guard_limit": format.guard_limit,
-    "patch": changes.as_patch,
-}
 
 
 def cell(text: object) -> str:
@@ -32,6 +21,23 @@ def fence(text: str) -> str:
     """Returns a code fence that the text cannot close."""
     longest = max((len(s) - len(s.lstrip("`")) for s in text.split()), default=0)
     return "`" * max(3, longest + 1)
+
+
+def _filters() -> dict[str, Callable[..., Any]]:
+    return {
+        "percent": format.percent,
+        "points": format.points,
+        "p_value": format.p_value,
+        "usd": format.usd,
+        "seconds": format.seconds,
+        "effect": format.effect,
+        "counts": format.counts,
+        "guard_value": format.guard_value,
+        "guard_limit": format.guard_limit,
+        "patch": changes.as_patch,
+        "cell": cell,
+        "fence": fence,
+    }
 
 
 @cache
@@ -47,6 +53,5 @@ def environment(*, html: bool) -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters.update(_FILTERS)
-    made.filters.update({"cell": cell, "fence": fence, "guard_value": format.guard_value})
+    made.filters.update(_filters())
     return made

@@ -13,7 +13,8 @@ class TurnCost:
     """What a turn took.
 
     Attributes:
-        calls: model calls that the turn needed; cached_calls: how many of them had been paid before.
+        calls: model calls that the turn needed.
+        cached_calls: how many of them had been paid before.
         cost_usd: what was paid now.
         seconds: wall time.
     """

@@ -63,6 +63,7 @@ class MlflowTracker:
         self._turn_run = ""
         self._runs: dict[tuple[str, str], str] = {}
         self._finished: set[str] = set()
+        self._objective = "dev/score"
 
     def start_turn(self, info: TurnInfo) -> str:
         self._experiment = self._store.experiment(info.program)
@@ -82,6 +83,8 @@ class MlflowTracker:
         examples: Sequence[Example] = (),
     ) -> str:
         key = (str(record.kind), record.name)
+        if record.kind is RunKind.TRIAL:
+            self._objective = next(iter(record.metrics), self._objective)
         with storage_errors(self._store.where):
             run = self._runs.get(key, "")
             if run in self._finished:
@@ -132,7 +135,9 @@ class MlflowTracker:
         finals = [run for (kind, _), run in self._runs.items() if kind in _FINAL]
         pages = {
             "turn": links.run_link(ui, experiment, self._turn_run),
-            "trials, best first": links.runs_link(ui, experiment, where=where),
+            "trials, best first": links.runs_link(
+                ui, experiment, where=where, order_by=self._objective
+            ),
             "all turns": links.evaluations_link(ui, experiment),
         }
         if len(finals) > 1:

@@ -9,7 +9,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from upturn.errors import InputError, StorageError, UpturnError
 from upturn.tracking.database import Schema, sqlite_uri
@@ -94,6 +94,22 @@ def release(uri: str) -> None:
         engine = getattr(store, "_engine_map", {}).get(uri)
         if engine is not None:
             engine.dispose()
+
+
+@contextmanager
+def tracking_uri_set(uri: str) -> Generator[None]:
+    """Sets MLflow's process-wide tracking URI for one call, and puts back what was there.
+
+    The registry of a database looks up logged models there, whatever client it is called through.
+    """
+    import mlflow
+
+    before: Any = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        mlflow.set_tracking_uri(before)
 
 
 @contextmanager

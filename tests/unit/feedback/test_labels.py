@@ -12,8 +12,8 @@ import pytest
 from upturn.errors import ConfigError, DataError
 from upturn.feedback import (
     Feedback,
-    LabelRules,
     Labelling,
+    LabelRules,
     Log,
     Request,
     Role,
@@ -195,7 +195,7 @@ def world(seed: int, votes: int, accuracy: float, *, p_up: float | None = None) 
 
 
 def share_distrusted(votes: int, accuracy: float, p_up: float | None = None) -> float:
-    logs = (world(seed, votes, accuracy, p_up=p_up) for seed in range(150))
+    logs = (world(seed, votes, accuracy, p_up=p_up) for seed in range(100))
     results = [compile_labels(log, now=NOW, min_age_hours=0) for log in logs]
     return float(np.mean([bool(r.distrusted) for r in results]))
 

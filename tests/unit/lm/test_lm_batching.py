@@ -1,0 +1,80 @@
+"""The worker: groups, limits, and no caller left waiting."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, wait
+
+import pytest
+from dspy.lm15 import ServerError
+
+from upturn.lm.batching import BatchWorker
+
+
+def blocked(release: threading.Event, seen: list[list[int]], **settings: int) -> BatchWorker:
+    def run(items: list[int]) -> list[int]:
+        seen.append(items)
+        if items == [0]:
+            release.wait(10)
+        return [10 * i for i in items]
+
+    return BatchWorker(run, **settings)  # type: ignore[arg-type]
+
+
+def test_waiting_items_run_together_by_group_and_limit() -> None:
+    release, seen = threading.Event(), []
+    worker = blocked(release, seen, max_batch=3)
+    futures: list[Future[int]] = [worker.submit(0, "first")]
+    futures += [worker.submit(i, "odd" if i % 2 else "even") for i in range(1, 10)]
+    release.set()
+    assert [f.result(10) for f in futures] == [10 * i for i in range(10)]
+    worker.close()
+    assert max(map(len, seen)) == 3
+    assert all(len({i % 2 for i in batch}) == 1 for batch in seen)
+    assert seen[0] == [0]
+    assert seen[1] == [1, 3, 5]
+
+
+def test_an_error_reaches_its_batch_and_the_worker_goes_on() -> None:
+    def run(items: list[int]) -> list[float]:
+        return [1 / i for i in items]
+
+    worker = BatchWorker(run)
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(0, "g").result(10)
+    assert worker.submit(4, "g").result(10) == 0.25
+    worker.close()
+
+
+def test_closing_tells_those_who_wait() -> None:
+    release, seen = threading.Event(), []
+    worker = blocked(release, seen)
+    first, second = worker.submit(0, "a"), worker.submit(1, "b")
+    closer = threading.Thread(target=worker.close)
+    closer.start()
+    while not worker._closed:
+        pass
+    release.set()
+    closer.join()
+    assert first.result(10) == 0
+    with pytest.raises(ServerError, match="worker has stopped"):
+        second.result(10)
+    with pytest.raises(ServerError, match="worker has stopped"):
+        worker.submit(2, "a")
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dying_worker_answers_everybody_with_an_error() -> None:
+    started = threading.Event()
+
+    def run(items: list[int]) -> list[int]:
+        started.wait(10)
+        raise SystemExit
+
+    worker = BatchWorker(run)
+    futures = [worker.submit(i, i) for i in range(5)]
+    started.set()
+    done, not_done = wait(futures, timeout=10)
+    worker.close()
+    assert (len(done), len(not_done)) == (5, 0)
+    assert all(isinstance(f.exception(), ServerError) for f in futures)
