@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from upturn.errors import CorruptionError
 from upturn.records import Candidate, Json
+from upturn.tracking.mlflow import note
 from upturn.tracking.mlflow_client import check_name, storage_errors, tracking_uri_set
 from upturn.tracking.mlflow_store import MlflowStore
 from upturn.tracking.versions import (
@@ -32,6 +33,10 @@ __all__ = ["MlflowRegistry", "RegisteredVersion", "Registry", "VersionInfo"]
 ALIAS = "champion"
 _MANIFEST_TAG = "manifest_sha256"
 _DESCRIPTION_LIMIT = 5_000
+_ABOUT = (
+    "States of one DSPy program: instructions and demos, as plain files. The version with alias "
+    "`champion` is the one in production; `upturn history` says who moved it, when and why."
+)
 # Metric of the logged model -> field of the gate's report.
 _METRICS = {
     "holdout/score": "challenger_score",
@@ -126,9 +131,10 @@ class MlflowRegistry:
         tags = {
             "turn": turn,
             "candidate": candidate.id,
-            "verdict": str(report_json.get("verdict", "")),
             _MANIFEST_TAG: sha256(content[MANIFEST]),
         }
+        if verdict := report_json.get("verdict"):
+            tags["verdict"] = str(verdict)
         with storage_errors(self._store.where):
             for known in self._versions(program):
                 if (known.tags.get("turn"), known.tags.get("candidate")) == (turn, candidate.id):
@@ -142,7 +148,7 @@ class MlflowRegistry:
                     f"models:/{model}",
                     run_id=run_id or None,
                     tags=tags,
-                    description=content.get("decision.md", b"").decode()[:_DESCRIPTION_LIMIT],
+                    description=_description(content),
                     model_id=model,
                 )
         return str(made.version)
@@ -200,7 +206,7 @@ class MlflowRegistry:
         from mlflow.exceptions import MlflowException
 
         try:
-            self._client.create_registered_model(program, tags={"upturn": "program"})
+            self._client.create_registered_model(program, description=_ABOUT)
         except MlflowException as error:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
@@ -266,3 +272,8 @@ class MlflowRegistry:
             where=location,
             expected=version.tags.get(_MANIFEST_TAG, ""),
         )
+
+
+def _description(content: Mapping[str, bytes]) -> str:
+    # The list of versions shows the first line as it is, so it carries no markup.
+    return note(content.get("decision.md", b"").decode().lstrip("# "), _DESCRIPTION_LIMIT)

@@ -237,3 +237,27 @@ def test_weights_that_are_none_are_a_model_error(tmp_path: Path) -> None:
 def test_no_folder_at_all(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="must be a folder"):
         locate(ModelSpec(model=f"hf:{tmp_path}/none"))
+
+
+def test_sharing_is_exact_with_grouped_heads_and_refused_with_windows() -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM, MistralConfig, MistralForCausalLM
+
+    from upturn.lm.decode import shares_prefixes
+
+    shape: dict[str, Any] = {
+        "vocab_size": 97,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+    }
+    torch.manual_seed(0)
+    grouped = LlamaForCausalLM(LlamaConfig(**shape, attn_implementation="sdpa")).eval()
+    windowed = MistralForCausalLM(
+        MistralConfig(**shape, sliding_window=8, attn_implementation="sdpa")
+    ).eval()
+    assert shares_prefixes(grouped)
+    assert not shares_prefixes(windowed)
+    assert windowed.config._attn_implementation == "sdpa"

@@ -60,6 +60,7 @@ search:
   startup: 4
   max_demos: 6
   race: {block_rows: 20, min_rows: 20}
+gate: {min_gain: 0.1}
 """
 
 CUES = {

@@ -42,7 +42,6 @@ HOMES = {
     "torch": ("lm/", "mini/"),
     "transformers": ("lm/", "mini/"),
     "matplotlib": ("report/figures.py", "mini/"),
-    "jinja2": ("report/templating.py",),
     "typer": ("cli/",),
     "pydantic": ("config/",),
 }

@@ -117,8 +117,8 @@ def _verdict(e: _Evidence) -> tuple[Verdict, tuple[str, ...]]:
     effect, gain = e.clusters.effect, e.rules.min_gain
     if not _beyond_chance(e):
         return Verdict.INCONCLUSIVE, (
-            f"The gain of {effect:+.3f} may be chance: p = {e.finding.p_value:.4f}, "
-            f"and this look may err with {e.look.alpha:.4f}.",
+            f"The gain of {effect:+.3f} may be chance: at least {e.finding.low:+.3f}, "
+            f"p = {e.finding.p_value:.4f} where this look allows {e.look.alpha:.4f}.",
         )
     if effect < gain:
         return Verdict.INCONCLUSIVE, (
@@ -195,6 +195,7 @@ def _clusters(compared: Sequence[Compared]) -> Clusters | None:
 
 
 def _beyond_chance(e: _Evidence) -> bool:
+    # The two agree but for the noise of the draws; where they do not, the cautious one counts.
     return e.finding is not None and e.finding.p_value <= e.look.alpha and e.finding.low > 0
 
 

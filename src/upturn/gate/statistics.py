@@ -11,7 +11,7 @@ exactly when ``sum_A S_g <= 0``: the p-value is the chance that a random set of 
 - Testing a shift d replaces S_g by S_g - d n_g, and ``sum_A (S_g - d n_g) <= 0`` means that the
   mean over A is at most d. So the confidence limits are quantiles of means over random sets of
   groups (Hartigan 1969, "Using subsample values as typical values", JASA 64), and the lower limit
-  is above 0 exactly where the test rejects.
+  is above 0 where the test rejects (exactly, but for the noise of drawing the subsets).
 
 With one row a group and binary scores the test is McNemar's exact test, one-sided. The interval is
 exact for differences that are symmetric about the effect; otherwise it holds as the number of

@@ -136,8 +136,9 @@ class Slots(Cache):
 
     def as_prefix(self, ids: tuple[int, ...]) -> Prefix:
         """Returns what one row has written, as the prefix of other rows."""
-        keys = tuple(layer.keys[:, :, : self.used] for layer in self.layers)  # type: ignore[index]
-        values = tuple(layer.values[:, :, : self.used] for layer in self.layers)  # type: ignore[index]
+        layers = [cast(_Slots, layer) for layer in self.layers]
+        keys = tuple(cast(Tensor, layer.keys)[:, :, : self.used] for layer in layers)
+        values = tuple(cast(Tensor, layer.values)[:, :, : self.used] for layer in layers)
         return Prefix(ids=ids, keys=keys, values=values)
 
 
@@ -150,7 +151,7 @@ def shared_prefix_attention(
     *,
     scaling: float,
     layout: Layout,
-    **_: Any,
+    **_unused: Any,
 ) -> tuple[Tensor, None]:
     """Attends to the shared prefix and to each row's own slots; called by every layer.
 

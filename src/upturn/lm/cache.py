@@ -9,10 +9,11 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
+from typing import Any
 
 from upturn.errors import CorruptionError, StorageError
 from upturn.records import content_hash
@@ -114,7 +115,7 @@ class AnswerCache:
         """
         with self._lock, self._translated():
             row = self._db.execute(
-                f"select {_COLUMNS}, sha256 from answers where key = ?", (key,)
+                f"select {_COLUMNS}, turn, sha256 from answers where key = ?", (key,)
             ).fetchone()
         return None if row is None else self._checked(key, row)
 
@@ -124,7 +125,7 @@ class AnswerCache:
         Raises:
             StorageError: the disk is full or read-only.
         """
-        row = (key, *astuple(answer), self.turn, self._clock(), _sha256(key, answer))
+        row = (key, *astuple(answer), self.turn, self._clock(), _sha256(key, answer, self.turn))
         with self._lock, self._translated(), self._db:
             self._db.execute(
                 "insert into answers values (?,?,?,?,?,?,?,?,?,?) on conflict do nothing", row
@@ -150,9 +151,9 @@ class AnswerCache:
         """
         dropped = 0
         with self._lock, self._translated(), self._db:
-            rows = self._db.execute(f"select key, {_COLUMNS}, sha256 from answers").fetchall()
+            rows = self._db.execute(f"select key, {_COLUMNS}, turn, sha256 from answers").fetchall()
             for key, *row in rows:
-                if _sha256(key, _answer(row)) != row[-1]:
+                if _sha256(key, _answer(row), row[-2]) != row[-1]:
                     self._db.execute("delete from answers where key = ?", (key,))
                     dropped += 1
         return dropped
@@ -167,9 +168,9 @@ class AnswerCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _checked(self, key: str, row: tuple[object, ...]) -> Answer:
+    def _checked(self, key: str, row: Sequence[Any]) -> Answer:
         answer = _answer(row)
-        if _sha256(key, answer) != row[-1]:
+        if _sha256(key, answer, row[-2]) != row[-1]:
             raise CorruptionError(
                 f"the answer under key {key} must match its sha256, and does not",
                 where=str(self.path),
@@ -207,20 +208,12 @@ def repair(path: Path | str) -> tuple[int, Path | None]:
         return 0, aside
 
 
-def _answer(row: tuple[object, ...] | list[object]) -> Answer:
-    text, finish_reason, input_tokens, output_tokens, latency_s, cost_usd = row[:6]
-    return Answer(
-        text=text,  # type: ignore[arg-type]
-        finish_reason=finish_reason,  # type: ignore[arg-type]
-        input_tokens=input_tokens,  # type: ignore[arg-type]
-        output_tokens=output_tokens,  # type: ignore[arg-type]
-        latency_s=latency_s,  # type: ignore[arg-type]
-        cost_usd=cost_usd,  # type: ignore[arg-type]
-    )
+def _answer(row: Sequence[Any]) -> Answer:
+    return Answer(**dict(zip(_COLUMNS.split(", "), row, strict=False)))
 
 
-def _sha256(key: str, answer: Answer) -> str:
-    return content_hash([key, *map(str, astuple(answer))])
+def _sha256(key: str, answer: Answer, turn: str) -> str:
+    return content_hash([key, *map(str, astuple(answer)), turn])
 
 
 def _translate(error: sqlite3.Error, path: Path) -> StorageError:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol, cast
 
 from dspy.lm15 import Message, Request, Response, TextPart, UnsupportedFeatureError, Usage
 
@@ -192,7 +192,7 @@ def text_response(
         id=None,
         model=request.model,
         message=Message.assistant([TextPart(text)]),
-        finish_reason=finish_reason,  # type: ignore[arg-type]
+        finish_reason=cast(Any, finish_reason),
         usage=Usage(input_tokens=input_tokens, output_tokens=output_tokens),
     )
 

@@ -15,9 +15,11 @@ _SETTINGS = ("config.json", "tokenizer_config.json", "chat_template.jinja")
 _BLOCK = 1 << 22
 
 
-def require_local_extra(needed_for: str) -> None:
-    """Raises MissingExtraError unless torch and transformers are installed."""
-    if any(importlib.util.find_spec(name) is None for name in ("torch", "transformers")):
+def require_local_extra(
+    needed_for: str, *, modules: tuple[str, ...] = ("torch", "transformers")
+) -> None:
+    """Raises MissingExtraError unless the modules of the [local] extra are installed."""
+    if any(importlib.util.find_spec(name) is None for name in modules):
         raise MissingExtraError("local", needed_for)
 
 

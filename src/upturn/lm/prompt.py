@@ -107,8 +107,8 @@ def _common_start(one: str, two: str) -> str:
 def _turns(request: Request) -> Turns:
     turns: list[tuple[str, str]] = []
     if request.system is not None:
-        parts = request.system if not isinstance(request.system, str) else None
-        turns.append(("system", request.system if parts is None else _text(parts)))  # type: ignore[arg-type]
+        system = request.system
+        turns.append(("system", system if isinstance(system, str) else _text(system)))
     for message in request.messages:
         role = "system" if message.role == "developer" else message.role
         turns.append((role, _text(message.parts)))

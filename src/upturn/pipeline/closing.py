@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 
 from upturn.pipeline.judge import Judgement
@@ -9,7 +10,8 @@ from upturn.pipeline.parts import Parts
 from upturn.pipeline.recording import Recorder
 from upturn.pipeline.release import Releases
 from upturn.pipeline.workspace import write_text
-from upturn.records import Json, Verdict
+from upturn.programs import Program
+from upturn.records import Candidate, Json, Verdict
 from upturn.report import TurnReport, render_decision, render_page
 from upturn.report.figures import TrialPoint, search_figure
 from upturn.search import Finalist, SearchResult
@@ -71,10 +73,17 @@ def register(
         files={
             "program.json": parts.program.state_json(candidate).encode(),
             "decision.md": decision.encode(),
+            "prompt.json": _prompt(parts.program, candidate),
         },
         facts=facts,
         run_id=run_id,
     )
+
+
+def _prompt(program: Program, candidate: Candidate) -> bytes:
+    """The chat messages with every input as ``{field}``, for servers that do not run DSPy."""
+    holes = {name: f"{{{name}}}" for name in program.fields.inputs}
+    return json.dumps(program.messages(candidate, holes), indent=2, ensure_ascii=False).encode()
 
 
 def write_report(

@@ -60,7 +60,6 @@ class Course:
         """
         self.tracker.start_turn(self._info())
         try:
-            self.connection.probe()
             self._explore()
             self._gate()
         except (OutageError, BudgetExceededError) as error:

@@ -139,9 +139,7 @@ class Parts:
         """
         grouped, report, rows = self._grouped(now)
         shown, needed = self._checked(grouped)
-        row = shown.train[0]
-        labelled = SimpleNamespace(**row.inputs, **row.labels)
-        perfect = self.metric(labelled, SimpleNamespace(**row.labels), example_id=row.id)
+        perfect = self.try_metric(shown.train[0])
         return {
             "rows": {
                 "train": len(shown.train),
@@ -152,9 +150,18 @@ class Parts:
             "abstained": dict(rows.abstained),
             "dropped": dict(rows.dropped),
             "holdout_rows_for_min_gain": needed,
-            "metric_of_a_perfect_answer": perfect.value,
+            "metric_of_a_perfect_answer": perfect,
             "warning": report.warning,
         }
+
+    def try_metric(self, row: Example) -> float | None:
+        """Scores a row whose prediction is its own label, before anything is paid for.
+
+        Raises:
+            MetricError: the metric raises, or returns what is no score.
+        """
+        labelled = SimpleNamespace(**row.inputs, **row.labels)
+        return self.metric(labelled, SimpleNamespace(**row.labels), example_id=row.id).value
 
     def _grouped(self, now: datetime) -> tuple[list[Example], GroupReport, Rows]:
         rows = self._rows(now)

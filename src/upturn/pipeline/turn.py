@@ -22,8 +22,8 @@ from upturn.pipeline.progress import Progress
 from upturn.pipeline.release import Releases
 from upturn.pipeline.result import TurnResult
 from upturn.pipeline.workspace import disk_errors, read_json, write_json
-from upturn.records import content_hash
-from upturn.registry import RegisteredVersion, Registry
+from upturn.records import Candidate, content_hash
+from upturn.registry import Registry
 from upturn.tracking import Tracker
 
 
@@ -61,19 +61,20 @@ def run_turn(parts: Parts, world: World) -> TurnResult:
     model_id = world.identify(parts)
     with parts.workspace.locked(), disk_errors(parts.workspace.folder):
         snapshot = parts.snapshot(started)
+        parts.try_metric(snapshot.train[0])
         _tell(world.progress, snapshot)
         ledger = Ledger(parts.workspace.ledger, clock=world.clock)
         with world.store(parts) as (tracker, registry):
             releases = Releases(registry, ledger, parts.config.name)
-            seed = parts.program.seed
-            champion = releases.adopt(seed, parts.program.state_json(seed))
-            turn = turn_id(parts, snapshot, champion, model_id)
+            champion = registry.champion(parts.config.name)
+            start = champion.candidate if champion else parts.program.seed
+            turn = turn_id(parts, snapshot, start, model_id)
             recorded = _recorded(parts, turn)
             if recorded is not None:
                 world.progress.step("known", f"turn {turn} asked the same; its answer stands")
                 result = recorded.again((world.clock() - started).total_seconds())
             else:
-                result = _run(parts, world, snapshot, releases, tracker, champion, turn, started)
+                result = _run(parts, world, snapshot, releases, tracker, turn, started)
             return _promoted(result, releases, world.who)
 
 
@@ -94,7 +95,6 @@ def _run(
     snapshot: Snapshot,
     releases: Releases,
     tracker: Tracker,
-    champion: RegisteredVersion,
     turn: str,
     started: datetime,
 ) -> TurnResult:
@@ -104,6 +104,8 @@ def _run(
             world.progress.step("resume", f"turn {turn}: {calls} calls were paid before")
         meter = Meter(parts.caps, calls_before=calls, usd_before=usd)
         with world.connect(parts, cache, meter) as connection:
+            connection.probe()
+            seed = parts.program.seed
             course = Course(
                 parts=parts,
                 snapshot=snapshot,
@@ -111,7 +113,7 @@ def _run(
                 tracker=tracker,
                 connection=connection,
                 meter=meter,
-                champion=champion,
+                champion=releases.adopt(seed, parts.program.state_json(seed)),
                 turn=turn,
                 started=started,
                 clock=world.clock,
@@ -124,7 +126,7 @@ def _run(
 
 
 def turn_id(
-    parts: Parts, snapshot: Snapshot, champion: RegisteredVersion, model_id: str
+    parts: Parts, snapshot: Snapshot, champion: Candidate, model_id: str
 ) -> str:
     """Returns the content id of the question that a turn asks.
 
@@ -137,7 +139,7 @@ def turn_id(
         "snapshot": snapshot.id,
         "program": parts.program.fingerprint,
         "metric": parts.metric.fingerprint,
-        "champion": champion.candidate.id,
+        "champion": champion.id,
         "model": model_id,
     }
     return "t" + content_hash(question, length=11)

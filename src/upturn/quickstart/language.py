@@ -46,8 +46,8 @@ def draw_voice(rng: random.Random) -> Voice:
         name=rng.choice(load("language")["names"]),
         joint=rng.choices([". ", ", ", "! ", " - ", " "], [60, 20, 6, 6, 8])[0],
         capitals=rng.random() < 0.55,
-        polite=rng.choice([0.05, 0.15, 0.45]),
-        talkative=rng.choice([0.02, 0.08, 0.25]),
+        polite=rng.choice([0.0, 0.06, 0.25]),
+        talkative=rng.choice([0.0, 0.03, 0.15]),
         careless=rng.choice([0.0, 0.08, 0.35]),
     )
 
@@ -65,14 +65,16 @@ def compose(
     """
     phrases: Mapping[str, Sequence[str]] = load("language")
     parts = [pick(issue.says, rng)]
-    if rng.random() < 0.28:
+    if rng.random() < 0.15:
         parts.append(pick(issue.asks, rng))
     for pool in ("complaints", "asides"):
         if rng.random() < voice.talkative:
             parts.insert(rng.randint(0, len(parts)), pick(phrases[pool], rng))
     if others and rng.random() < 0.04:
         second = pick(rng.choice(others).says, rng)
-        parts.append(f"{rng.choice(['also', 'and by the way', 'besides,', 'other thing:'])} {second}")
+        parts.append(
+            f"{rng.choice(['also', 'and by the way', 'besides,', 'other thing:'])} {second}"
+        )
     priority = _haste(issue, parts, phrases, rng)
     _greet(parts, phrases, voice, rng)
     return Message(
@@ -85,9 +87,9 @@ def _haste(
 ) -> str:
     """Adds what the customer says of haste, if anything, and returns the priority by the desk's rule."""
     chance = rng.random()
-    if chance < 0.26:
+    if chance < 0.12:
         cue, priority = "haste", "high"
-    elif chance < 0.46:
+    elif chance < 0.22:
         cue, priority = "leisure", "low"
     else:
         return issue.priority

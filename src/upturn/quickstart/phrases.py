@@ -52,7 +52,9 @@ def _order(rng: random.Random) -> str:
 
 def _amount(rng: random.Random) -> str:
     whole, cents = rng.randint(9, 480), rng.choice([0, 50, 90, 95, 99])
-    return rng.choice([f"${whole}.{cents:02d}", f"{whole}.{cents:02d} eur", f"${whole}", f"{whole} euros"])
+    return rng.choice(
+        [f"${whole}.{cents:02d}", f"{whole}.{cents:02d} eur", f"${whole}", f"{whole} euros"]
+    )
 
 
 def _number(rng: random.Random) -> str:

@@ -24,7 +24,15 @@ MISTAKEN_TEAM, MISTAKEN_PRIORITY = 0.03, 0.04
 
 _DOWN_COMMENTS = ("wrong team again", "had to explain twice", "not my question", "slow", None, None)
 _UP_COMMENTS = ("quick", "thanks, solved", None, None, None)
-_AGENT_COMMENTS = ("rerouted", "wrong queue", "see the first line", "customer called", None, None, None)
+_AGENT_COMMENTS = (
+    "rerouted",
+    "wrong queue",
+    "see the first line",
+    "customer called",
+    None,
+    None,
+    None,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +95,7 @@ class Desk:
             closed = when + timedelta(hours=self._rng.uniform(12, 120))
             yield self._act("desk", Role.SYSTEM, closed, Signal.KEPT, True, (None,))
 
-    def _contradicts(
-        self, case: Case, belief: Mapping[str, str], when: datetime
-    ) -> Iterator[_Act]:
+    def _contradicts(self, case: Case, belief: Mapping[str, str], when: datetime) -> Iterator[_Act]:
         """Now and then a reviewer sees it otherwise, for better or worse, days later."""
         rng = self._rng
         if rng.random() < 0.05:

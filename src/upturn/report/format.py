@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from upturn.gate.report import Counts, GateReport, GuardResult
 
 DASH = "–"
@@ -22,11 +24,19 @@ def p_value(value: float | None) -> str:
     return "< 0.0001" if value < 1e-4 else f"{value:.4f}"
 
 
+def p_equals(value: float | None) -> str:
+    """A p-value in a sentence: with its sign of equality, or of being below what is shown."""
+    text = p_value(value)
+    return f"p {text}" if text.startswith("<") else f"p = {text}"
+
+
 def usd(value: float | None) -> str:
     """Money; small amounts keep two significant digits: a call costs fractions of a cent."""
     if value is None:
         return DASH
-    return f"${value:,.2f}" if value == 0 or value >= 1 else f"${value:.2g}"
+    if value <= 0 or value >= 1:
+        return f"${value:,.2f}"
+    return f"${value:.{1 - math.floor(math.log10(value))}f}"
 
 
 def seconds(value: float | None) -> str:

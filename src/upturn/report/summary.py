@@ -78,7 +78,7 @@ def _proof(turn: TurnReport) -> str:
     gate = turn.gate
     assert gate is not None, "a proof needs a gate"
     return (
-        f"{gate.n} unseen rows in {gate.groups} groups, p = {format.p_value(gate.p_value)}, "
+        f"{gate.n} unseen rows in {gate.groups} groups, {format.p_equals(gate.p_value)}, "
         f"allowed {format.p_value(gate.alpha)}, look {gate.look} at this holdout"
     )
 

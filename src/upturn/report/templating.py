@@ -28,6 +28,7 @@ def _filters() -> dict[str, Callable[..., Any]]:
         "percent": format.percent,
         "points": format.points,
         "p_value": format.p_value,
+        "p_equals": format.p_equals,
         "usd": format.usd,
         "seconds": format.seconds,
         "effect": format.effect,

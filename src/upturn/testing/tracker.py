@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from upturn.records import Candidate, Evaluation, Example, Json
 from upturn.tracking.base import RunKind, RunRecord, TurnInfo, TurnStatus
+from upturn.tracking.database import DATABASE, prepare
+from upturn.tracking.mlflow_client import installed_schema
+from upturn.tracking.mlflow_store import MlflowStore, open_store
 from upturn.tracking.versions import (
     RegisteredVersion,
     VersionInfo,
@@ -15,6 +20,18 @@ from upturn.tracking.versions import (
     read_version,
     unknown_version,
 )
+
+
+def migrated_store(cache: Path, root: Path) -> MlflowStore:
+    """Opens a fresh MLflow store in ``root`` without paying for its migrations again.
+
+    Args:
+        cache: folder that keeps one migrated database for all tests; safe to share by processes.
+        root: the runs folder.
+    """
+    root.mkdir(parents=True, exist_ok=True)
+    shutil.copy(prepare(cache, installed_schema()), root / DATABASE)
+    return open_store(root)
 
 
 @dataclass(kw_only=True)

@@ -38,11 +38,16 @@ def clean_name(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9_\-. :/]", "_", name)[:250]
 
 
-def note(text: str) -> str:
-    """Returns a text that fits a run's description; a longer one is cut and says so."""
-    if len(text) < NOTE_LIMIT:
-        return text
-    head = text[: NOTE_LIMIT - len(_POINTER) - 1]
+def note(text: str, limit: int = NOTE_LIMIT) -> str:
+    """Returns markdown that fits a description; a longer one is cut and says so.
+
+    MLflow shows tables without any space between their cells, so cells get one of their own.
+    """
+    lines = [s.replace(" |", "&nbsp; |") if s.startswith("| ") else s for s in text.split("\n")]
+    padded = "\n".join(lines)
+    if len(padded) < limit:
+        return padded
+    head = padded[: limit - len(_POINTER) - 1]
     return head.rsplit("\n", 1)[0] + _POINTER
 
 
@@ -92,6 +97,8 @@ class MlflowTracker:
             run = run or self._create_candidate(record)
             self._runs[key] = run
             self._fill(run, record)
+            if rows is not None:
+                self._note_data(run, next(iter(record.metrics), "").split("/")[0])
             if record.kind is not RunKind.TRIAL or rows is not None:
                 self._write(run, _candidate_files(record, rows, examples))
             failed = record.state is RunState.FAILED
@@ -163,11 +170,12 @@ class MlflowTracker:
     def _create_turn(self, info: TurnInfo) -> str:
         tags = {**info.tags, **_turn_tags(info), "kind": _TURN, "name": info.turn}
         run = self._client.create_run(
-            self._experiment, start_time=self._now(), tags=tags, run_name=f"turn {info.turn}"
+            self._experiment, start_time=self._now(), tags=tags, run_name=info.turn
         ).info.run_id
         self._runs[_TURN, info.turn] = run
         params = {"model": info.model_id, "seed": str(info.seed), "study": info.study}
         self._batch(run, params=params)
+        self._note_data(run, "")
         self._write(run, {"config.yaml": redact(info.config_yaml).encode()})
         return run
 
@@ -192,6 +200,20 @@ class MlflowTracker:
         self._batch(
             run, metrics=record.metrics, params=record.params or candidate.choices, tags=tags
         )
+
+    def _note_data(self, run: str, split: str) -> None:
+        """Names the rows that a run is about, so that the runs table has them in a column."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        assert self._info is not None, "start_turn comes first"
+        dataset = Dataset(
+            name=split or "snapshot",
+            digest=self._info.snapshot_id[:12],
+            source_type="upturn",
+            source=self._info.snapshot_id,
+        )
+        tags = [InputTag("mlflow.data.context", split)] if split else []
+        self._client.log_inputs(run, [DatasetInput(dataset, tags)])
 
     def _batch(
         self,

@@ -1,0 +1,1 @@
+../../../../programs/ticket_triage.py
