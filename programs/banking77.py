@@ -1,4 +1,4 @@
-"""Eight intents of Banking77 that are easily taken for one another, told apart by their names alone.
+"""Eight intents of Banking77 that are easily taken for one another.
 
 Run by ``configs/banking77.yaml``. Needs DSPy and nothing of Upturn. Data: Casanueva et al.,
 "Efficient Intent Detection with Dual Sentence Encoders", 2020 (CC BY 4.0).

@@ -38,9 +38,9 @@ def metric(
     """Scores one message: 1 if it reached the right team, else 0.
 
     A message in the wrong queue costs the customer a hand-over, often a day; a wrong priority moves
-    it within a queue that somebody reads anyway. So the team alone is the score, all or nothing, which
-    lets the gate use an exact test. The priority is a part: reported beside the score, so that a
-    gain in teams that ruins priorities is seen.
+    it within a queue that somebody reads anyway. So the team alone is the score, all or nothing,
+    which lets the gate use an exact test. The priority is a part: reported beside the score, so
+    that a gain in teams that ruins priorities is seen.
     """
     team = float(prediction.team == example.team)
     return {

@@ -9,7 +9,7 @@ from upturn.errors import ConfigError
 from upturn.gate.guards import judge
 from upturn.gate.pairing import Compared, compare, lost_rows, repair, slices
 from upturn.gate.power import rows_needed
-from upturn.gate.report import Counts, GateReport, GuardResult, Repair
+from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult
 from upturn.gate.rules import GateRules
 from upturn.gate.spending import look_alpha
 from upturn.gate.statistics import Clusters, Finding, analyse, cluster
@@ -24,6 +24,9 @@ class _Evidence:
     look: Look
     rows: int
     lost: int
+    compared: tuple[Compared, ...]
+    slices: tuple[SliceResult, ...]
+    level: float  # error level of the interval: the look's, or a first look's where that is spent
     clusters: Clusters | None
     finding: Finding | None
     guards: tuple[GuardResult, ...]
@@ -61,48 +64,60 @@ def decide(
             f"a look may spend at most the gate's alpha {rules.alpha}, got {look.alpha}",
             fix="start a new turn: this one was opened under other rules",
         )
+    evidence = _gather(baseline, challenger, rules, look, seed)
+    return _report(baseline, challenger, evidence)
+
+
+def _gather(
+    baseline: Evaluation, challenger: Evaluation, rules: GateRules, look: Look, seed: int
+) -> _Evidence:
     compared = compare(baseline, challenger)
     clusters = _clusters(compared)
     level = look.alpha or look_alpha(rules.alpha, 1)
-    found_slices = slices(compared)
-    evidence = _Evidence(
+    found = slices(compared)
+    return _Evidence(
         rules=rules,
         look=look,
         rows=len(baseline.rows),
         lost=lost_rows(baseline, challenger),
+        compared=compared,
+        slices=found,
+        level=level,
         clusters=clusters,
         finding=analyse(clusters, alpha=level, draws=rules.draws, seed=seed) if clusters else None,
-        guards=judge(baseline, challenger, found_slices, rules.guards),
+        guards=judge(baseline, challenger, found, rules.guards),
     )
-    verdict, reasons = _verdict(evidence)
-    mended = repair(compared)
-    finding = evidence.finding
+
+
+def _report(baseline: Evaluation, challenger: Evaluation, e: _Evidence) -> GateReport:
+    verdict, reasons = _verdict(e)
+    mended = repair(e.compared)
     return GateReport(
         verdict=verdict,
-        reasons=(*reasons, *_remarks(evidence, mended, len(compared))),
-        effect=clusters.effect if clusters else None,
-        low=finding.low if finding else None,
-        high=finding.high if finding else None,
-        confidence=1 - 2 * level,
-        p_value=finding.p_value if finding else None,
-        test=finding.test if finding else "none",
-        n=len(compared),
-        groups=len(clusters.sizes) if clusters else 0,
-        rows=len(baseline.rows),
-        holdout=look.holdout,
-        turn=look.turn,
-        look=look.number,
-        alpha=look.alpha,
+        reasons=(*reasons, *_remarks(e, mended)),
+        effect=e.clusters.effect if e.clusters else None,
+        low=e.finding.low if e.finding else None,
+        high=e.finding.high if e.finding else None,
+        confidence=1 - 2 * e.level,
+        p_value=e.finding.p_value if e.finding else None,
+        test=e.finding.test if e.finding else "none",
+        n=len(e.compared),
+        groups=len(e.clusters.sizes) if e.clusters else 0,
+        rows=e.rows,
+        holdout=e.look.holdout,
+        turn=e.look.turn,
+        look=e.look.number,
+        alpha=e.look.alpha,
         baseline_id=baseline.candidate_id,
         challenger_id=challenger.candidate_id,
-        baseline_score=_mean([c.baseline for c in compared]),
-        challenger_score=_mean([c.challenger for c in compared]),
+        baseline_score=_mean([c.baseline for c in e.compared]),
+        challenger_score=_mean([c.challenger for c in e.compared]),
         baseline_counts=Counts.of(baseline),
         challenger_counts=Counts.of(challenger),
-        rows_needed=_rows_needed(evidence) if verdict is Verdict.INCONCLUSIVE else None,
+        rows_needed=_rows_needed(e) if verdict is Verdict.INCONCLUSIVE else None,
         repair=mended,
-        guards=evidence.guards,
-        slices=found_slices,
+        guards=e.guards,
+        slices=e.slices,
     )
 
 
@@ -171,8 +186,9 @@ def _broken(guard: GuardResult) -> str:
     return f"{text}; {guard.note}." if guard.note else f"{text}."
 
 
-def _remarks(e: _Evidence, mended: Repair, n: int) -> tuple[str, ...]:
+def _remarks(e: _Evidence, mended: Repair) -> tuple[str, ...]:
     """What a reader must know whatever the verdict."""
+    n = len(e.compared)
     remarks: list[str] = []
     if mended.format_only:
         remarks.append(

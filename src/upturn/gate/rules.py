@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from upturn.errors import ConfigError
-from upturn.records import Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +75,3 @@ class GateRules:
         broken = [f"{k} must be {rule}, got {getattr(self, k)}" for k, ok, rule in ranges if not ok]
         if broken:
             raise ConfigError("; ".join(broken))
-
-    def to_json(self) -> dict[str, Json]:
-        return asdict(self)

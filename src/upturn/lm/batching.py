@@ -76,7 +76,7 @@ class BatchWorker(Generic[T, R]):
         """Ends the worker after the batch it runs; those still waiting get an error."""
         with self._ready:
             self._closed = True
-            self._ready.notify()
+            self._ready.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join()
 

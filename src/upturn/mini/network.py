@@ -139,6 +139,7 @@ def save_pretrained(network: Network, folder: Path, *, end: int, pad: int) -> No
     assert outcome.missing_keys in ([], ["lm_head.weight"]), outcome  # tied to the embeddings
     assert not outcome.unexpected_keys, outcome
     model.to(torch.bfloat16).save_pretrained(folder)
+    (folder / "model.safetensors").chmod(0o644)  # safetensors writes for its owner alone
 
 
 def _normal(rows: int, columns: int) -> nn.Parameter:

@@ -1,4 +1,4 @@
-"""The champion's answers: ``programs/ticket_triage.py`` as its author wrote it, run on upturn-mini."""
+"""The champion's answers: a program as its author wrote it, run on the embedded model."""
 
 from __future__ import annotations
 

@@ -68,7 +68,8 @@ def _code(rng: random.Random) -> str:
 
 def _email(rng: random.Random) -> str:
     name = rng.choice(load("language")["names"]).replace(" ", ".").replace("..", ".")
-    return f"{name}{rng.choice(['', rng.randrange(99)])}@{rng.choice(['mail', 'post', 'home'])}.example"
+    digits, host = rng.choice(["", rng.randrange(99)]), rng.choice(["mail", "post", "home"])
+    return f"{name}{digits}@{host}.example"
 
 
 _MADE: Mapping[str, Callable[[random.Random], str]] = {

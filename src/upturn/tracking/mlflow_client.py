@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from functools import cache
@@ -64,6 +65,7 @@ def make_client(uri: str) -> MlflowClient:
 def installed_schema() -> Schema:
     """Returns what the installed MLflow knows of database schemas."""
     quiet_mlflow()
+    _configure_tables()
     import mlflow
     from alembic.script import ScriptDirectory
 
@@ -72,6 +74,18 @@ def installed_schema() -> Schema:
     known = frozenset(r.revision for r in script.walk_revisions())
     head = str(script.get_current_head())
     return Schema(version=mlflow.__version__, head=head, known=known, migrate=_migrate)
+
+
+@cache
+def _configure_tables() -> None:
+    """Sets up MLflow's tables with warnings off: it uses loaders that SQLAlchemy deprecates, and
+    where warnings are errors its first query would fail."""
+    import mlflow.store.db.utils  # noqa: F401  # pyright: ignore[reportUnusedImport]
+    from sqlalchemy.orm import configure_mappers
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        configure_mappers()
 
 
 def _migrate(path: Path) -> None:

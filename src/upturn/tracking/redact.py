@@ -7,7 +7,7 @@ import re
 MASK = "***"
 # key: value or key=value, where the key's last word says that the value is a secret.
 _ASSIGNED = re.compile(
-    r"(?im)^(?P<key>[\s\-{,\"']*[\w.\-]*(?:api[_-]?key|secret|password|passwd|token|authorization)"
+    r"(?im)(?P<key>(?:^|[\s{,\"'])[\w.\-]*(?:api[_-]?key|secret|password|passwd|token|authorization)"
     r"[\"']?\s*[:=]\s*)(?P<value>[^\s#].*)$"
 )
 _SHAPES = re.compile(

@@ -11,20 +11,29 @@ from dspy.lm15 import ServerError
 from upturn.lm.batching import BatchWorker
 
 
-def blocked(release: threading.Event, seen: list[list[int]], **settings: int) -> BatchWorker:
+def blocked(
+    release: threading.Event, seen: list[list[int]], *, max_batch: int = 32
+) -> tuple[BatchWorker[int, int], Future[int]]:
+    """Returns a worker that runs [0] until it is released, and the future of that item."""
+    started = threading.Event()
+
     def run(items: list[int]) -> list[int]:
         seen.append(items)
         if items == [0]:
+            started.set()
             release.wait(10)
         return [10 * i for i in items]
 
-    return BatchWorker(run, **settings)  # type: ignore[arg-type]
+    worker = BatchWorker(run, max_batch=max_batch)
+    first = worker.submit(0, "first")
+    assert started.wait(10)
+    return worker, first
 
 
 def test_waiting_items_run_together_by_group_and_limit() -> None:
     release, seen = threading.Event(), []
-    worker = blocked(release, seen, max_batch=3)
-    futures: list[Future[int]] = [worker.submit(0, "first")]
+    worker, first = blocked(release, seen, max_batch=3)
+    futures = [first]
     futures += [worker.submit(i, "odd" if i % 2 else "even") for i in range(1, 10)]
     release.set()
     assert [f.result(10) for f in futures] == [10 * i for i in range(10)]
@@ -48,12 +57,12 @@ def test_an_error_reaches_its_batch_and_the_worker_goes_on() -> None:
 
 def test_closing_tells_those_who_wait() -> None:
     release, seen = threading.Event(), []
-    worker = blocked(release, seen)
-    first, second = worker.submit(0, "a"), worker.submit(1, "b")
+    worker, first = blocked(release, seen)
+    second = worker.submit(1, "b")
     closer = threading.Thread(target=worker.close)
     closer.start()
-    while not worker._closed:
-        pass
+    with worker._ready:
+        assert worker._ready.wait_for(lambda: worker._closed, timeout=10)
     release.set()
     closer.join()
     assert first.result(10) == 0

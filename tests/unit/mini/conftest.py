@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import random
+from pathlib import Path
 from typing import Any
 
-_THINGS = "lamp radio kettle bicycle camera printer window garden hammer pillow basket candle".split(" ")
-_ACTS = "repair return clean order cancel paint measure replace borrow polish".split(" ")
-_PLACES = "berlin oslo lyon porto krakow turin".split(" ")
+import pytest
+
+_THINGS = "lamp radio kettle bicycle camera printer window garden hammer pillow".split()  # noqa: SIM905
+_ACTS = "repair return clean order cancel paint measure replace borrow polish".split()  # noqa: SIM905
+_PLACES = "berlin oslo lyon porto krakow turin".split()  # noqa: SIM905
 
 
-def small_corpus(seed: int = 0) -> dict[str, Any]:
-    """Returns the body of a corpus: every key that a real one has, a few hundred lines."""
+def _body(seed: int) -> dict[str, Any]:
     rng = random.Random(seed)
 
     def line() -> str:
@@ -24,11 +27,12 @@ def small_corpus(seed: int = 0) -> dict[str, Any]:
                 "desc": [f"wants to {act} the {thing}"] if k else [],
                 "texts": [f"could you {act} my {thing} number {n}" for n in range(20)],
             }
-            for act, thing in zip(_ACTS[k * 5 : k * 5 + 5], _THINGS, strict=False)
+            for act, thing in zip(_ACTS[k * 5 :], _THINGS[:5], strict=False)
         }
         for k in range(2)
     }
-    words = _THINGS + _ACTS
+    # Names that mean nothing are drawn from the vocabulary: up to 8 names of 4 words.
+    words = [*_THINGS, *_ACTS, *(a[:3] + b[-3:] for a in _ACTS for b in _THINGS)]
     return {
         "tables": tables,
         "pairs": [[line(), f"we will look at the {rng.choice(_THINGS)}"] for _ in range(50)],
@@ -38,3 +42,16 @@ def small_corpus(seed: int = 0) -> dict[str, Any]:
         "wiki": [line() for _ in range(20)],
         "abcd": [line() for _ in range(20)],
     }
+
+
+@pytest.fixture(scope="session")
+def corpus_body() -> dict[str, Any]:
+    """The body of a corpus: every key that a real one has, a few hundred lines."""
+    return _body(0)
+
+
+@pytest.fixture(scope="session")
+def corpus_path(corpus_body: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("corpus") / "corpus.json"
+    path.write_text(json.dumps(corpus_body))
+    return path
