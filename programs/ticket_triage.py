@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import dspy
 
-Team = Literal["technical", "returns", "sales", "billing", "shipping", "account"]
+Team = Literal["Technical", "Returns", "Sales", "Billing", "Delivery", "Account"]
 Priority = Literal["low", "normal", "high"]
 
 

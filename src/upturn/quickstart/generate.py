@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -18,6 +18,7 @@ from upturn.records import content_hash
 #: Where the log ends unless told otherwise. Fixed, so that the same seed gives the same bytes.
 END = datetime(2026, 10, 26, tzinfo=UTC)
 REQUESTS = 2000
+_DRAFTS = 6
 
 #: Answers messages, in order; None where the program failed on one.
 Answerer = Callable[[list[str]], Sequence[Mapping[str, str] | None]]
@@ -72,12 +73,38 @@ def write_messages(seed: int, *, requests: int = REQUESTS, end: datetime = END) 
     arrivals = visits(requests, end, random.Random(f"{seed}/traffic"))
     voices: dict[str, Voice] = {}
     matters: dict[tuple[str, int], Issue] = {}
+    seen: dict[str, list[frozenset[str]]] = {}
     out: list[Written] = []
     for visit in arrivals:
         voice = voices.setdefault(visit.user, draw_voice(rng))
         issue = matters.setdefault((visit.user, visit.matter), draw_issue(known, rng))
-        out.append(Written(visit=visit, message=compose(issue, voice, rng, others=known)))
+        drafts = (compose(issue, voice, rng, others=known) for _ in range(_DRAFTS))
+        out.append(Written(visit=visit, message=_fresh(drafts, seen.setdefault(issue.name, []))))
     return out
+
+
+def _fresh(drafts: Iterator[Message], seen: list[frozenset[str]]) -> Message:
+    """Returns the first draft that nobody worded nearly alike, or the last one, and notes it.
+
+    People repeat each other less than so few phrases would make them.
+    """
+    draft, shingles = next(drafts), frozenset[str]()
+    while True:
+        shingles = _shingles(draft.text)
+        following = next(drafts, None) if any(_near(shingles, s) for s in seen) else None
+        if following is None:
+            break
+        draft = following
+    seen.append(shingles)
+    return draft
+
+
+def _shingles(text: str) -> frozenset[str]:
+    return frozenset(text[k : k + 5].lower() for k in range(max(1, len(text) - 4)))
+
+
+def _near(a: frozenset[str], b: frozenset[str]) -> bool:
+    return len(a & b) >= 0.75 * len(a | b)
 
 
 def _request(
@@ -104,8 +131,3 @@ def _case(item: Written, given: Mapping[str, str] | None, request_id: str) -> Ca
         answer=given,
         truth={"team": item.message.team, "priority": item.message.priority},
     )
-
-
-def requests_of(events: Iterable[Request | Feedback]) -> list[Request]:
-    """Returns the requests among a log's events."""
-    return [e for e in events if isinstance(e, Request)]

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from upturn.feedback import Feedback, Role, Signal
 from upturn.records import Json, content_hash
 
-TEAMS = ("technical", "returns", "sales", "billing", "shipping", "account")
+TEAMS = ("Technical", "Returns", "Sales", "Billing", "Delivery", "Account")
 PRIORITIES = ("low", "normal", "high")
 AGENTS = tuple(f"agent-{k:02d}" for k in range(1, 13))
 #: Clicks thumbs on whatever is open, up or down alike.
