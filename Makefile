@@ -7,6 +7,7 @@ LOG := mlruns/quickstart/ticket_triage.jsonl
 export HF_HUB_OFFLINE = 1
 export MLFLOW_DISABLE_TELEMETRY = true
 export LITELLM_LOCAL_MODEL_COST_MAP = True
+export OMP_WAIT_POLICY = PASSIVE
 
 .PHONY: demo test check clean
 
@@ -33,7 +34,7 @@ test: $(VENV)/.dev  ## the whole suite
 check: $(VENV)/.dev  ## lint, format, types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 clean:
 	rm -rf $(VENV) .pytest_cache .ruff_cache .coverage build src/upturn.egg-info

@@ -81,8 +81,8 @@ class Evaluator:
     def trace(self, candidate: Candidate, example: Example) -> dict[str, dict[str, Json]]:
         """Returns predictor name -> the fields it read and wrote on one row.
 
-        The row's answers come from the cache when the row was run before, so this costs nothing then.
-        A predictor that was called more than once keeps its last call.
+        The row's answers come from the cache when the row was run before, so this costs nothing
+        then. A predictor that was called more than once keeps its last call.
         """
         import dspy
 

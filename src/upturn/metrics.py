@@ -70,7 +70,9 @@ class Metric:
 
     def _from_mapping(self, answer: Mapping[Any, Any], example_id: str) -> Score:
         if "score" not in answer:
-            raise self._error(f"the metric {_RULE}, got the keys {sorted(map(str, answer))}", example_id)
+            raise self._error(
+                f"the metric {_RULE}, got the keys {sorted(map(str, answer))}", example_id
+            )
         parts = {
             str(k): self._number(v, f"part {k!r}", example_id)
             for k, v in answer.items()

@@ -1,7 +1,7 @@
 """Frozen records: what flows between the parts. Keyword-only, JSON-ready, named by their content.
 
-Nothing here does work on the outside world. A score is a fraction; ``None`` means "not known", never
-zero. Times are ISO 8601 strings with a zone.
+Nothing here does work on the outside world. A score is a fraction; ``None`` means "not known",
+never zero. Times are ISO 8601 strings with a zone.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ class Example:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Example:
-        return cls(**{**value, "event_ids": tuple(value.get("event_ids", ()))})
+        made: dict[str, Json] = {**value, "event_ids": tuple(value.get("event_ids", ()))}
+        return cls(**made)
 
 
 class Outcome(StrEnum):

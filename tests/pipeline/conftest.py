@@ -79,7 +79,12 @@ def events(n: int = 330, seed: int = 0) -> list[Request | Feedback]:
     for i in range(n):
         team = rng.choice(sorted(CUES))
         cue = rng.choice(CUES[team])
-        filler = " ".join(rng.choices("my the order app today please again why it so was".split(), k=5))
+        filler = " ".join(
+            rng.choices(
+                ["my", "the", "order", "app", "today", "please", "again", "why", "it", "so", "was"],
+                k=5,
+            )
+        )
         message = f"{filler} {cue} {rng.randrange(10_000)} {rng.randrange(10_000)}"
         guess = team if rng.random() < 0.5 else "billing"
         time = START + timedelta(hours=3 * i)
@@ -114,7 +119,9 @@ def answer(request) -> str:
     for (_, shown), (_, given) in zip(turns[:-1:2], turns[1:-1:2], strict=True):
         if re.search(rf"\b{cue}\b", shown):
             return given
-    team = next((t for t in CUES if re.search(rf"\n *{t}: [^\n]*\b{cue}\b", request.system)), "billing")
+    team = next(
+        (t for t in CUES if re.search(rf"\n *{t}: [^\n]*\b{cue}\b", request.system)), "billing"
+    )
     return f"[[ ## team ## ]]\n{team}\n\n[[ ## completed ## ]]\n"
 
 

@@ -170,7 +170,7 @@ def test_a_corrupted_snapshot(project):
     run_turn(project.parts(), project.world())
     (train,) = (project.root / "mlruns" / "snapshots").glob("*/train.jsonl")
     train.write_text(train.read_text().replace("billing", "returns", 1))
-    with pytest.raises(CorruptionError, match="train.jsonl") as caught:
+    with pytest.raises(CorruptionError, match=r"train\.jsonl") as caught:
         run_turn(project.parts("seed=0"), project.world())
     assert caught.value.exit_code == 2
     assert "upturn snapshot" in caught.value.fix
@@ -269,7 +269,11 @@ def test_a_wrong_key_is_said_and_never_shown(project, monkeypatch):
     monkeypatch.setenv("MY_KEY", "sk-very-secret-value")
     with server(401, b'{"error": {"message": "bad key"}}') as base:
         error = refused(
-            project, ModelError, *remote(base), "model.api_key_env=MY_KEY", world=real_model(project)
+            project,
+            ModelError,
+            *remote(base),
+            "model.api_key_env=MY_KEY",
+            world=real_model(project),
         )
     assert "the key must be accepted" in error.what
     assert "MY_KEY" in error.fix

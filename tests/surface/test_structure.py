@@ -88,7 +88,9 @@ def test_imports_go_one_way(path):
 def test_heavy_libraries_have_one_home(path):
     for target in imports(path):
         homes = HOMES.get(target.split(".")[0])
-        assert homes is None or name(path).startswith(homes), f"{target} is imported outside {homes}"
+        assert homes is None or name(path).startswith(homes), (
+            f"{target} is imported outside {homes}"
+        )
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

@@ -12,7 +12,7 @@ from upturn.programs import Program
 from upturn.records import Example, FailureKind, Outcome
 from upturn.testing.engine import FakeEngine
 
-PROGRAM = '''
+PROGRAM = """
 import dspy
 
 
@@ -25,7 +25,7 @@ class Echo(dspy.Module):
         if text == "boom":
             raise ValueError("the program's own fault")
         return self.say(text=text)
-'''
+"""
 
 
 def example(text, label="yes"):

@@ -22,7 +22,11 @@ def row(example_id: str, value: float | None = None, failure: FailureKind | None
 
 
 def test_canonical_json_does_not_depend_on_key_order():
-    assert canonical_json({"b": 1, "a": "é"}) == canonical_json({"a": "é", "b": 1}) == '{"a":"é","b":1}'
+    assert (
+        canonical_json({"b": 1, "a": "é"})
+        == canonical_json({"a": "é", "b": 1})
+        == '{"a":"é","b":1}'
+    )
 
 
 def test_canonical_json_refuses_nan():
@@ -72,7 +76,9 @@ def test_a_candidates_id_is_its_prompt_and_not_where_it_came_from():
 def test_candidate_and_example_survive_json():
     candidate = Candidate(states={"p": PromptState(instruction="i", demos=({"a": "b"},))})
     assert Candidate.from_json(candidate.to_json()) == candidate
-    example = Example(id="1", inputs={"m": "x"}, labels={"t": "y"}, group="g", event_ids=("e1", "e2"))
+    example = Example(
+        id="1", inputs={"m": "x"}, labels={"t": "y"}, group="g", event_ids=("e1", "e2")
+    )
     assert Example.from_json(example.to_json()) == example
 
 

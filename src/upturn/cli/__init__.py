@@ -13,9 +13,12 @@ from collections.abc import Sequence
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs one command and exits with its code. An error a user can mend shows no traceback."""
-    # Set before the libraries are imported: each would reach for the network at import or at first use.
+    # Set before the libraries are imported: each would reach for the network at import or at first
+    # use.
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    # Threads that wait must not spin: on a busy machine that makes a local model many times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run(arguments))
 
 

@@ -23,8 +23,8 @@ from upturn.cli import (
 # Plain help: rich's help panels alone would double the start-up time.
 app = typer.Typer(
     name="upturn",
-    help="Turns production feedback into better LLM programs, and ships a change only when a sealed "
-    "holdout says it is better.",
+    help="Turns production feedback into better LLM programs, and ships a change only when a "
+    "sealed holdout says it is better.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

@@ -15,7 +15,8 @@ def compare(
     a: Annotated[str, typer.Argument(help="A version, `champion` or `seed`.")],
     b: Annotated[str, typer.Argument(help="A version, `champion` or `seed`.")],
     config: Annotated[
-        Path | None, typer.Option("--config", help="The config; the only one in configs/ by default.")
+        Path | None,
+        typer.Option("--config", help="The config; the only one in configs/ by default."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ class LineLog:
         print(f"[{seconds:6.1f}s] {name:<10} {detail}".rstrip(), file=sys.stderr, flush=True)
 
     @contextmanager
-    def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, name: str, total: int) -> Generator[Callable[[int], None]]:
         """Counts silently and prints one line at the end."""
         done = 0
 
@@ -51,15 +51,22 @@ class Terminal:
         from rich.text import Text
 
         line = Text.assemble(
-            (f"{time.monotonic() - self._start:6.1f}s ", "dim"), (f"{name:<10} ", "bold cyan"), detail
+            (f"{time.monotonic() - self._start:6.1f}s ", "dim"),
+            (f"{name:<10} ", "bold cyan"),
+            detail,
         )
         self._console.print(line, soft_wrap=True)
 
     @contextmanager
-    def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, name: str, total: int) -> Generator[Callable[[int], None]]:
         """Draws a bar with rate and time left."""
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-        from rich.progress import TimeRemainingColumn
+        from rich.progress import (
+            BarColumn,
+            MofNCompleteColumn,
+            Progress,
+            TextColumn,
+            TimeRemainingColumn,
+        )
 
         columns = (
             TextColumn("        {task.description:<10}"),

@@ -24,7 +24,9 @@ def doctor(
         console.say(mend_cache(workspace))
     findings = examine(workspace)
     if as_json:
-        console.answer({"ok": all(f.ok for f in findings), "checks": [f.to_json() for f in findings]})
+        console.answer(
+            {"ok": all(f.ok for f in findings), "checks": [f.to_json() for f in findings]}
+        )
     else:
         rows = [["ok" if f.ok else "MEND", f.name, f.detail] for f in findings]
         console.table(["", "check", "found"], rows)

@@ -26,7 +26,9 @@ def history(
     ledger = Ledger(existing(workspace).ledger, clock=lambda: datetime.now(UTC))
     entries = [e.to_json() for e in ledger.entries(program)]
     if as_json:
-        counts = {k: sum(e["kind"] == k for e in entries) for k in ("promotion", "look", "rollback")}
+        counts = {
+            k: sum(e["kind"] == k for e in entries) for k in ("promotion", "look", "rollback")
+        }
         console.answer(
             {
                 "promotions": counts["promotion"],
@@ -47,7 +49,11 @@ def _detail(entry: dict[str, console.Json]) -> str:
     if entry["kind"] == "decision":
         report = data["report"]
         effect = report.get("effect")
-        shown = "" if effect is None else f" {effect:+.3f} [{report['low']:+.3f}, {report['high']:+.3f}]"
+        shown = (
+            ""
+            if effect is None
+            else f" {effect:+.3f} [{report['low']:+.3f}, {report['high']:+.3f}]"
+        )
         return f"{data['verdict']}{shown} on {report.get('n', 0)} rows"
     arrow = f"version {data.get('previous') or '-'} -> {data.get('version')}"
     return f"{arrow}  {data.get('who', '')}  {data.get('reason', '')}".rstrip()

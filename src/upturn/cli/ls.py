@@ -20,8 +20,13 @@ def ls(workspace: WorkspacePath = DEFAULT_WORKSPACE, as_json: AsJson = False) ->
     for name in names:
         with open_releases(workspace, name) as releases:
             versions += [
-                {"program": v.program, "version": v.version, "champion": v.is_champion,
-                 "verdict": v.verdict, "turn": v.turn}
+                {
+                    "program": v.program,
+                    "version": v.version,
+                    "champion": v.is_champion,
+                    "verdict": v.verdict,
+                    "turn": v.turn,
+                }
                 for v in releases.registry.versions(name)
             ]
     found = {
@@ -41,14 +46,26 @@ def _show(found: dict[str, console.Json]) -> None:
     console.say("snapshots  " + (", ".join(found["snapshots"]) or "none yet"))
     if found["turns"]:
         rows = [
-            [t["turn"], t["program"], t["verdict"], _number(t["effect"]), str(t["n"]), str(t["calls"])]
+            [
+                t["turn"],
+                t["program"],
+                t["verdict"],
+                _number(t["effect"]),
+                str(t["n"]),
+                str(t["calls"]),
+            ]
             for t in found["turns"]
         ]
         console.table(["turn", "program", "verdict", "effect", "rows", "calls"], rows)
     if found["versions"]:
         rows = [
-            [v["program"], v["version"], "champion" if v["champion"] else "", v["verdict"] or "as written",
-             v["turn"]]
+            [
+                v["program"],
+                v["version"],
+                "champion" if v["champion"] else "",
+                v["verdict"] or "as written",
+                v["turn"],
+            ]
             for v in found["versions"]
         ]
         console.table(["program", "version", "alias", "gate", "turn"], rows)

@@ -25,4 +25,6 @@ def snapshot(config: ConfigPath, overrides: Overrides = None, as_json: AsJson = 
     console.table(["split", "rows", "groups"], sizes)
     if manifest["abstained"]:
         console.say("requests without a label:")
-        console.table(["reason", "requests"], [[k, str(v)] for k, v in manifest["abstained"].items()])
+        console.table(
+            ["reason", "requests"], [[k, str(v)] for k, v in manifest["abstained"].items()]
+        )

@@ -1,4 +1,4 @@
-"""``upturn validate``: checks a config, its program, metric and data; calls no model, writes nothing."""
+"""``upturn validate``: checks a config and all it names; calls no model, writes nothing."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Reads a config file: overrides, and one error that tells every problem with its dotted path.
 
-Relative paths in a config are relative to the project root: the folder that holds ``configs/`` (or the
-config's own folder where it lies elsewhere), whatever the working directory is.
+Relative paths in a config are relative to the project root: the folder that holds ``configs/`` (or
+the config's own folder where it lies elsewhere), whatever the working directory is.
 """
 
 from __future__ import annotations
@@ -100,7 +100,8 @@ def _problem(value: dict[str, Any], error: Any) -> str:
     location = [p for p in error["loc"] if p not in ("feedback_log", "labelled")]
     dotted = ".".join(str(p) for p in location)
     if error["type"] == "extra_forbidden":
-        return f"{dotted}: unknown key{did_you_mean(str(location[-1]), _keys_at(location[:-1], value))}"
+        known = _keys_at(location[:-1], value)
+        return f"{dotted}: unknown key{did_you_mean(str(location[-1]), known)}"
     got = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]

@@ -1,4 +1,4 @@
-"""The sections of a config: inert, frozen, extra keys forbidden. One YAML file is one optimization."""
+"""The sections of a config: inert, frozen, extra keys forbidden."""
 
 from __future__ import annotations
 
@@ -20,24 +20,31 @@ def did_you_mean(word: str, known: Any) -> str:
 
 
 class Section(BaseModel):
-    # Strict: "5e-6" is text to PyYAML, and text that passes for a number is how a wrong rate gets in.
+    # Strict: "5e-6" is text to PyYAML, and text that passes for a number is how a wrong rate gets
+    # in.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
 
 
 class ModelSection(Section):
     """The language model that runs the program."""
 
-    name: str = Field("upturn-mini", description="upturn-mini, hf:FOLDER, or any DSPy/LiteLLM string")
-    api_base: str | None = Field(None, description="base URL of an OpenAI-compatible server")
-    api_key_env: str | None = Field(None, description="NAME of the environment variable with the key")
-    temperature: float = Field(0.0, ge=0.0, le=2.0)
+    name: str = Field(
+        default="upturn-mini", description="upturn-mini, hf:FOLDER, or any DSPy/LiteLLM string"
+    )
+    api_base: str | None = Field(
+        default=None, description="base URL of an OpenAI-compatible server"
+    )
+    api_key_env: str | None = Field(
+        default=None, description="NAME of the environment variable with the key"
+    )
+    temperature: float = Field(default=0.0, ge=0.0, le=2.0)
     max_tokens: Positive = 64
     seed: int | None = None
-    usd_per_million_input: float = Field(0.0, ge=0.0)
-    usd_per_million_output: float = Field(0.0, ge=0.0)
+    usd_per_million_input: float = Field(default=0.0, ge=0.0)
+    usd_per_million_output: float = Field(default=0.0, ge=0.0)
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
-    timeout_s: float = Field(60.0, gt=0.0)
-    num_retries: int = Field(3, ge=0)
+    timeout_s: float = Field(default=60.0, gt=0.0)
+    num_retries: int = Field(default=3, ge=0)
 
     @field_validator("api_key_env")
     @classmethod
@@ -52,20 +59,28 @@ class FeedbackLogSection(Section):
 
     kind: Literal["feedback_log"]
     paths: list[str] = Field(min_length=1, description="JSONL files, .gz allowed")
-    program: str | None = Field(None, description="read only this program's events; all by default")
-    min_age_hours: float = Field(72.0, ge=0.0, description="younger requests wait for corrections")
-    now: str | None = Field(None, description="read the log as of this time (ISO 8601 with zone)")
+    program: str | None = Field(
+        default=None, description="read only this program's events; all by default"
+    )
+    min_age_hours: float = Field(
+        default=72.0, ge=0.0, description="younger requests wait for corrections"
+    )
+    now: str | None = Field(
+        default=None, description="read the log as of this time (ISO 8601 with zone)"
+    )
 
 
 class LabelledSection(Section):
     """Rows that already carry their labels, such as a public data set."""
 
     kind: Literal["labelled"]
-    path: str | None = Field(None, description="JSONL or CSV file")
-    hub: str | None = Field(None, description="Hugging Face data set, used where path is absent")
+    path: str | None = Field(default=None, description="JSONL or CSV file")
+    hub: str | None = Field(
+        default=None, description="Hugging Face data set, used where path is absent"
+    )
     inputs: dict[str, str] = Field(description="column -> input field of the program")
     labels: dict[str, str] = Field(description="column -> output field of the program")
-    keep: dict[str, list[str]] = Field({}, description="column -> values that are kept")
+    keep: dict[str, list[str]] = Field(default={}, description="column -> values that are kept")
 
     @model_validator(mode="after")
     def _one_source(self) -> LabelledSection:
@@ -79,13 +94,19 @@ class SplitSection(Section):
 
     holdout: Fraction = 0.3
     dev: Fraction = 0.35
-    order: Literal["time", "hash"] = Field("time", description="time: the newest groups are held out")
-    near_duplicate: float = Field(0.8, gt=0.0, le=1.0, description="Jaccard at which texts are one group")
+    order: Literal["time", "hash"] = Field(
+        default="time", description="time: the newest groups are held out"
+    )
+    near_duplicate: float = Field(
+        default=0.8, gt=0.0, le=1.0, description="Jaccard at which texts are one group"
+    )
 
     @model_validator(mode="after")
     def _train_is_left(self) -> SplitSection:
         if self.holdout + self.dev > 0.9:
-            raise ValueError(f"holdout + dev must leave 0.1 for train, got {self.holdout + self.dev}")
+            raise ValueError(
+                f"holdout + dev must leave 0.1 for train, got {self.holdout + self.dev}"
+            )
         return self
 
 
@@ -100,12 +121,14 @@ class RaceSection(Section):
 class SearchSection(Section):
     """How much is tried, and where the choices come from."""
 
-    proposers: list[str] = Field(list(PROPOSERS), min_length=1)
+    proposers: list[str] = Field(default=list(PROPOSERS), min_length=1)
     n_trials: Positive = 40
     finalists: Annotated[int, Field(ge=1, le=20)] = 4
     max_demos: Annotated[int, Field(ge=0, le=64)] = 16
     max_demo_chars: Positive = 240
-    fresh: Fraction = Field(0.35, description="share of dev kept for re-scoring the finalists")
+    fresh: Fraction = Field(
+        default=0.35, description="share of dev kept for re-scoring the finalists"
+    )
     startup: Positive = 12
     race: RaceSection = RaceSection()
 
@@ -122,20 +145,20 @@ class BudgetSection(Section):
     """Caps of one turn. What the gate needs is set aside before the search starts."""
 
     max_calls: Positive | None = None
-    max_usd: float | None = Field(None, gt=0.0)
-    max_minutes: float | None = Field(None, gt=0.0)
+    max_usd: float | None = Field(default=None, gt=0.0)
+    max_minutes: float | None = Field(default=None, gt=0.0)
 
 
 class GuardsSection(Section):
     """What may not get worse, and by how much it may."""
 
-    failure_rate_margin: float = Field(0.02, ge=0.0)
-    failure_rate_cap: float = Field(0.2, ge=0.0, le=1.0)
-    p95_latency_ratio: float = Field(2.0, ge=1.0)
-    p95_latency_slack_s: float = Field(0.25, ge=0.0)
-    cost_ratio: float = Field(1.5, ge=1.0)
-    cost_slack_usd: float = Field(0.0001, ge=0.0)
-    slice_margin: float = Field(0.1, ge=0.0)
+    failure_rate_margin: float = Field(default=0.02, ge=0.0)
+    failure_rate_cap: float = Field(default=0.2, ge=0.0, le=1.0)
+    p95_latency_ratio: float = Field(default=2.0, ge=1.0)
+    p95_latency_slack_s: float = Field(default=0.25, ge=0.0)
+    cost_ratio: float = Field(default=1.5, ge=1.0)
+    cost_slack_usd: float = Field(default=0.0001, ge=0.0)
+    slice_margin: float = Field(default=0.1, ge=0.0)
     slice_min_rows: Positive = 20
     measured_min_rows: Positive = 20
 
@@ -143,8 +166,12 @@ class GuardsSection(Section):
 class GateSection(Section):
     """What it takes to be promoted."""
 
-    min_gain: float = Field(0.05, ge=0.0, lt=1.0, description="the smallest gain worth a release")
-    alpha: float = Field(0.05, gt=0.0, lt=0.5, description="one-sided, over all looks at one holdout")
+    min_gain: float = Field(
+        default=0.05, ge=0.0, lt=1.0, description="the smallest gain worth a release"
+    )
+    alpha: float = Field(
+        default=0.05, gt=0.0, lt=0.5, description="one-sided, over all looks at one holdout"
+    )
     power: Fraction = 0.8
     max_outage_share: Fraction = 0.02
     guards: GuardsSection = GuardsSection()
@@ -168,10 +195,14 @@ class Config(Section):
     search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
     gate: GateSection = GateSection()
-    promotion: Literal["auto", "ask"] = Field("auto", description="ask: stop before the alias moves")
+    promotion: Literal["auto", "ask"] = Field(
+        default="auto", description="ask: stop before the alias moves"
+    )
     tracking: TrackingSection = TrackingSection()
-    workspace: str = Field("mlruns", description="database, snapshots, cache and ledger live here")
-    seed: int = Field(0, ge=0)
+    workspace: str = Field(
+        default="mlruns", description="database, snapshots, cache and ledger live here"
+    )
+    seed: int = Field(default=0, ge=0)
 
     def to_yaml(self) -> str:
         """The resolved config, defaults and overrides included."""

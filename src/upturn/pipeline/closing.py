@@ -1,4 +1,4 @@
-"""How a turn ends: the version is registered and promoted, the report written, the tracker closed."""
+"""How a turn ends: the challenger is registered, the report is written."""
 
 from __future__ import annotations
 

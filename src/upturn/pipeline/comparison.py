@@ -31,7 +31,7 @@ class Side:
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """What two versions score on dev; ``effect`` is b - a with a 90 % interval, clustered by group."""
+    """Two versions on dev; ``effect`` is b - a with a 90 % interval, clustered by group."""
 
     program: str
     a: Side
@@ -119,7 +119,7 @@ def _compared(
         low=finding.low if finding else None,
         high=finding.high if finding else None,
         n=len(known),
-        groups=len(clusters.sizes_G) if clusters else 0,
+        groups=len(clusters.sums) if clusters else 0,
         calls=calls,
         patch=tuple(patch),
     )

@@ -136,9 +136,7 @@ class Course:
                 "finalist", f"{f.name}: dev {f.searched.score:.3f}, fresh rows {f.fresh.score:.3f}"
             )
 
-    def _on_trial(
-        self, trial: Trial, catalogue: Catalogue, advance: Callable[[int], None]
-    ) -> None:
+    def _on_trial(self, trial: Trial, catalogue: Catalogue, advance: Callable[[int], None]) -> None:
         self._recorder.trial(trial, catalogue)
         advance(1)
 
@@ -188,7 +186,7 @@ class Course:
             self.releases.ledger.append_decision(
                 turn=self.turn,
                 program=self.parts.config.name,
-                verdict=result.verdict,
+                verdict=Verdict(result.verdict),
                 report={k: getattr(result, k) for k in ("effect", "low", "high", "n", "looks")},
             )
         self.tracker.finish_turn(
@@ -284,7 +282,9 @@ class Course:
             low=gate.low if gate else None,
             high=gate.high if gate else None,
             n=gate.n if gate else 0,
-            looks=gate.look if gate else len(self.releases.ledger.looks(self.snapshot.holdout.sha256)),
+            looks=gate.look
+            if gate
+            else len(self.releases.ledger.looks(self.snapshot.holdout.sha256)),
             calls=totals.calls,
             cached_calls=totals.cached_calls,
             usd=totals.usd,

@@ -11,7 +11,7 @@ from upturn.evaluate import Evaluator
 from upturn.gate import GateReport, GateRules, Guards, decide, look_alpha
 from upturn.gate.reading import open_holdout
 from upturn.ledger import Ledger
-from upturn.records import Candidate, Evaluation, Example
+from upturn.records import Candidate, Evaluation, Example, Json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,8 +26,9 @@ class Judgement:
 
 def gate_rules(section: GateSection) -> GateRules:
     """The gate's rules as a config states them."""
-    values = section.model_dump()
-    return GateRules(**{**values, "guards": Guards(**values["guards"])})
+    values: dict[str, Json] = section.model_dump()
+    values["guards"] = Guards(**values["guards"])
+    return GateRules(**values)
 
 
 def judge(

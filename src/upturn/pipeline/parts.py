@@ -176,7 +176,7 @@ class Parts:
         )
 
     def _checked(self, grouped: list[Example]) -> tuple[Preview, int]:
-        """Returns the splits as they would be, and the holdout rows that would show ``min_gain``."""
+        """Returns the splits to be, and the holdout rows that would show ``min_gain``."""
         shown = preview(grouped, rules=self._split_rules())
         gate, split = self.config.gate, self.config.split
         needed = check_decidable(

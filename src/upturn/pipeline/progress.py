@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
@@ -14,17 +14,9 @@ class Progress(Protocol):
         """A step ended or a fact is known: one line."""
         ...
 
-    def bar(self, name: str, total: int) -> Bar:
-        """A counted piece of work begins."""
+    def bar(self, name: str, total: int) -> AbstractContextManager[Callable[[int], None]]:
+        """A counted piece of work: ``with progress.bar(...) as advance: advance(n)``."""
         ...
-
-
-class Bar(Protocol):
-    """Used as ``with progress.bar(...) as advance: advance(n)``."""
-
-    def __enter__(self) -> Callable[[int], None]: ...
-
-    def __exit__(self, *exc: object) -> None: ...
 
 
 class Silent:
@@ -34,6 +26,6 @@ class Silent:
         """Ignored."""
 
     @contextmanager
-    def bar(self, name: str, total: int) -> Iterator[Callable[[int], None]]:
+    def bar(self, name: str, total: int) -> Generator[Callable[[int], None]]:
         """Counts for nobody."""
         yield lambda n: None

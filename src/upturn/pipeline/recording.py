@@ -53,7 +53,7 @@ class Recorder:
         )
 
     def finalists(self, result: SearchResult, fresh: Sequence[Example]) -> None:
-        """Logs the finalists and the baseline with their scores on fresh dev rows, and the curve."""
+        """Logs finalists and baseline with their scores on fresh dev rows, and the curve."""
         self._finalist(RunKind.BASELINE, "baseline", result.start, fresh)
         for finalist in result.finalists:
             self._finalist(RunKind.FINALIST, finalist.name, finalist, fresh)
@@ -80,7 +80,11 @@ class Recorder:
         )
 
     def holdout(
-        self, kind: RunKind, name: str, evaluation: Evaluation, finalist: Finalist,
+        self,
+        kind: RunKind,
+        name: str,
+        evaluation: Evaluation,
+        finalist: Finalist,
         examples: Sequence[Example],
     ) -> str:
         """Logs champion or challenger on the holdout. Returns the run's id."""

@@ -1,7 +1,7 @@
 """Promotions and roll-backs: the ledger says it first, then the alias moves.
 
-A process killed between the two leaves a ledger entry whose alias did not move; doing the same again
-finishes it, and the ledger keeps one entry.
+A process killed between the two leaves a ledger entry whose alias did not move; doing the same
+again finishes it, and the ledger keeps one entry.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Releases:
         self._move(target.version, "promotion", turn=turn, who=who, reason=reason)
 
     def finish(self, version: str, *, turn: str, who: str, reason: str) -> bool:
-        """Does a turn's own promotion, or what a killed process left of it. Returns whether it stands.
+        """Does a turn's own promotion, or what a kill left of it. Returns whether it stands.
 
         A promotion that was followed by another move, such as a roll-back, is over: it is not done
         again however often the turn is.
@@ -111,7 +111,9 @@ class Releases:
         previous = champion.version if champion else ""
         if previous == version:
             raise InputError(f"{self.program} version {version} is the champion already")
-        append = self.ledger.append_promotion if kind == "promotion" else self.ledger.append_rollback
+        append = (
+            self.ledger.append_promotion if kind == "promotion" else self.ledger.append_rollback
+        )
         append(
             program=self.program,
             version=version,

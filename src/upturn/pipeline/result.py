@@ -64,7 +64,8 @@ class TurnResult:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> TurnResult:
-        return cls(**{**value, "reasons": tuple(value["reasons"])})
+        made: dict[str, Json] = {**value, "reasons": tuple(value["reasons"])}
+        return cls(**made)
 
     def again(self, seconds: float) -> TurnResult:
         """The recorded answer, given again: nothing was spent on it now."""

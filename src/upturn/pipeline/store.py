@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +16,7 @@ from upturn.tracking.mlflow_store import open_store
 
 
 @contextmanager
-def open_releases(folder: Path, program: str, *, uri: str = "") -> Iterator[Releases]:
+def open_releases(folder: Path, program: str, *, uri: str = "") -> Generator[Releases]:
     """Opens registry and ledger of a workspace, and holds it while they are used.
 
     Raises:

@@ -1,8 +1,8 @@
 """One turn of the loop: data -> search -> gate -> promotion.
 
-A turn is named by the question it asks (config, snapshot, program, metric, champion, model). Asking the
-same question again gives the recorded answer, or goes on where a killed process stopped: every answer
-of the model is on disk before it is used, so going on pays for nothing twice.
+A turn is named by the question it asks (config, snapshot, program, metric, champion, model). Asking
+the same question again gives the recorded answer, or goes on where a killed process stopped: every
+answer of the model is on disk before it is used, so going on pays for nothing twice.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ def run_turn(parts: Parts, world: World) -> TurnResult:
 
     Raises:
         UpturnError: bad input, an unusable machine, a model that cannot be reached at the start.
-            An outage or a cap in mid-run is no error: the turn ends INCONCLUSIVE and can be resumed.
+            An outage or a cap in mid-run is no error: the turn ends INCONCLUSIVE and can be
+            resumed.
     """
     started = world.clock()
     # Program and metric before the lock and the data: a typo costs nothing and writes nothing.
@@ -83,9 +84,7 @@ def _promoted(result: TurnResult, releases: Releases, who: str) -> TurnResult:
     if not result.promoted:
         return result
     assert result.version is not None, "a promotion has a version"
-    stands = releases.finish(
-        result.version, turn=result.turn, who=who, reason=result.reasons[0]
-    )
+    stands = releases.finish(result.version, turn=result.turn, who=who, reason=result.reasons[0])
     return replace(result, promoted=stands)
 
 
@@ -125,9 +124,7 @@ def _run(
     return result
 
 
-def turn_id(
-    parts: Parts, snapshot: Snapshot, champion: Candidate, model_id: str
-) -> str:
+def turn_id(parts: Parts, snapshot: Snapshot, champion: Candidate, model_id: str) -> str:
     """Returns the content id of the question that a turn asks.
 
     Caps, promotion mode and places are left out: they change what may be spent and where it is

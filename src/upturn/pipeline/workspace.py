@@ -1,4 +1,4 @@
-"""The workspace: where a project keeps its database, snapshots, cache and ledger; one run at a time."""
+"""The workspace: a project's database, snapshots, cache and ledger; one run at a time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import fcntl
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from upturn.errors import CorruptionError, StorageError
@@ -60,7 +60,7 @@ class Workspace:
         return [p.parent.name for p in sorted(found, key=lambda p: p.stat().st_mtime)]
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Generator[None]:
         """Holds the workspace for one run.
 
         Raises:
@@ -74,8 +74,9 @@ class Workspace:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 handle.seek(0)
+                holder = handle.read().strip() or "unknown process"
                 raise StorageError(
-                    f"another run holds this workspace: {handle.read().strip() or 'unknown process'}",
+                    f"another run holds this workspace: {holder}",
                     where=str(self.folder),
                     fix="wait for it, or set workspace=OTHER_FOLDER",
                 ) from None
@@ -87,7 +88,7 @@ class Workspace:
 
 
 @contextlib.contextmanager
-def disk_errors(where: Path) -> Iterator[None]:
+def disk_errors(where: Path) -> Generator[None]:
     """Turns what a disk can do to us into a StorageError that says so."""
     try:
         yield
@@ -104,7 +105,9 @@ def disk_errors(where: Path) -> Iterator[None]:
 def write_json(path: Path, value: Json) -> None:
     """Writes a JSON file atomically, with the hash of its content inside."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"sha256": content_hash(value), "content": value}, indent=1, ensure_ascii=False)
+    text = json.dumps(
+        {"sha256": content_hash(value), "content": value}, indent=1, ensure_ascii=False
+    )
     write_text(path, text)
 
 

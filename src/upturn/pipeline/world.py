@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
@@ -18,7 +18,7 @@ from upturn.tracking.mlflow_store import open_store
 
 
 @contextmanager
-def mlflow_store(parts: Parts) -> Iterator[tuple[Tracker, Registry]]:
+def mlflow_store(parts: Parts) -> Generator[tuple[Tracker, Registry]]:
     """Opens tracker and registry in the workspace's database, or on the configured server.
 
     Raises:

@@ -19,8 +19,8 @@ from upturn.records import Example
 class BalancedProposer:
     """For each label the rows that stand for most of its other rows, labels taking turns.
 
-    The field that is balanced is the closed output field with the most labels. Each draw sees a random
-    part of train, so that draws differ.
+    The field that is balanced is the closed output field with the most labels. Each draw sees a
+    random part of train, so that draws differ.
     """
 
     name: str = "balanced"

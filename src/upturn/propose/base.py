@@ -1,7 +1,7 @@
 """What a proposer is: it reads train (and where the seed failed) and offers instructions or demos.
 
-To add one: write a file in this folder with a frozen dataclass that has ``name`` and ``propose``, add
-it to ``PROPOSERS`` in ``propose/__init__.py``; ``upturn validate --schema`` then shows it.
+To add one: write a file in this folder with a frozen dataclass that has ``name`` and ``propose``,
+add it to ``PROPOSERS`` in ``propose/__init__.py``; ``upturn validate --schema`` then shows it.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def labelled_demo(fields: PredictorFields, example: Example) -> Mapping[str, Jso
 def demo_set(
     predictor: str, fields: PredictorFields, chosen: Sequence[Example], origin: str
 ) -> list[Proposal]:
-    """Makes a proposal of labelled demos; an empty list where the predictor's fields are unlabelled."""
+    """Makes a proposal of labelled demos; none where a field of the predictor has no label."""
     demos = [labelled_demo(fields, e) for e in chosen]
     whole = tuple(d for d in demos if d is not None)
     if len(whole) < len(chosen) or not whole:

@@ -34,7 +34,9 @@ class BootstrappedProposer:
     def _sets(self, evidence: Evidence, right: list[Example]) -> Iterable[Proposal]:
         traces = [evidence.evaluator.trace(evidence.start, e) for e in right]
         for predictor in evidence.start.states:
-            own = [(e.id, t[predictor]) for e, t in zip(right, traces, strict=True) if predictor in t]
+            own = [
+                (e.id, t[predictor]) for e, t in zip(right, traces, strict=True) if predictor in t
+            ]
             for size in evidence.sizes():
                 if len(own) >= size:
                     yield Proposal(

@@ -1,4 +1,4 @@
-"""Definitions and rules mined by contrast between labels: which words tell one label from the rest."""
+"""Definitions and rules mined by contrast: which words tell one label from the rest."""
 
 from __future__ import annotations
 
@@ -15,9 +15,55 @@ from upturn.records import Example
 _WORD = re.compile(r"[a-z][a-z'-]{2,}")
 #: Words that tell topics apart nowhere; short, because the log-odds already discount common words.
 _EMPTY = frozenset(
-    "the and you for that this with have has had not but are was were can could would will just your "
-    "our its his her from been they them their there what when which who how why all any some also "
-    "please thanks thank hello dear hey".split()
+    [
+        "the",
+        "and",
+        "you",
+        "for",
+        "that",
+        "this",
+        "with",
+        "have",
+        "has",
+        "had",
+        "not",
+        "but",
+        "are",
+        "was",
+        "were",
+        "can",
+        "could",
+        "would",
+        "will",
+        "just",
+        "your",
+        "our",
+        "its",
+        "his",
+        "her",
+        "from",
+        "been",
+        "they",
+        "them",
+        "their",
+        "there",
+        "what",
+        "when",
+        "which",
+        "who",
+        "how",
+        "why",
+        "all",
+        "any",
+        "some",
+        "also",
+        "please",
+        "thanks",
+        "thank",
+        "hello",
+        "dear",
+        "hey",
+    ]
 )
 
 
@@ -25,8 +71,8 @@ _EMPTY = frozenset(
 class ContrastProposer:
     """Appends to the instruction one line for each label: ``label: word, word, word``.
 
-    Offers definitions with few and many words, for each output field alone and for all together, and
-    the same as rule sentences.
+    Offers definitions with few and many words, for each output field alone and for all together,
+    and the same as rule sentences.
     """
 
     name: str = "contrast"
@@ -48,9 +94,7 @@ class ContrastProposer:
                     )
 
 
-def _combinations(
-    lines: Mapping[str, str], rules: Mapping[str, str]
-) -> Iterable[tuple[str, str]]:
+def _combinations(lines: Mapping[str, str], rules: Mapping[str, str]) -> Iterable[tuple[str, str]]:
     for field, text in lines.items():
         yield text, f"definitions-{field}"
     for field, text in rules.items():
@@ -70,14 +114,12 @@ def _rules(field: str, words: Mapping[str, Sequence[str]], count: int) -> str:
     )
 
 
-def contrast_words(
-    train: Sequence[Example], field: str, *, top: int = 8
-) -> dict[str, list[str]]:
+def contrast_words(train: Sequence[Example], field: str, *, top: int = 8) -> dict[str, list[str]]:
     """Returns label -> words that tell it from the other labels, best first.
 
     Scored by the z of the log-odds ratio with an informative Dirichlet prior, the prior being the
-    corpus itself (Monroe, Colaresi and Quinn 2008, "Fightin' Words"). Words are counted once a row, so
-    that one shouting customer does not make a definition.
+    corpus itself (Monroe, Colaresi and Quinn 2008, "Fightin' Words"). Words are counted once a row,
+    so that one shouting customer does not make a definition.
     """
     counts: dict[str, Counter[str]] = {}
     for example in train:

@@ -38,8 +38,8 @@ def cover(similar_RC: Floats, size: int, weights_R: Floats | None = None) -> lis
         weights_R: how much each row counts; all alike by default.
 
     Returns:
-        At most ``size`` column indices in the order taken. The greedy set reaches at least 1 - 1/e of
-        the best coverage (Nemhauser, Wolsey and Fisher 1978).
+        At most ``size`` column indices in the order taken. The greedy set reaches at least 1 - 1/e
+        of the best coverage (Nemhauser, Wolsey and Fisher 1978).
     """
     rows, choices = similar_RC.shape
     weights = np.ones(rows) if weights_R is None else weights_R

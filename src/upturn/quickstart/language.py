@@ -85,7 +85,7 @@ def compose(
 def _haste(
     issue: Issue, parts: list[str], phrases: Mapping[str, Sequence[str]], rng: random.Random
 ) -> str:
-    """Adds what the customer says of haste, if anything; returns the priority by the desk's rule."""
+    """Adds what the customer says of haste, if anything; returns the rule's priority."""
     chance = rng.random()
     if chance < 0.12:
         cue, priority = "haste", "high"

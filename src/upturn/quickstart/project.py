@@ -29,7 +29,7 @@ def write_project(folder: Path, *, progress: Progress, with_log: bool) -> list[P
         The files written.
 
     Raises:
-        StorageError: a file is in the way, or the folder cannot be written; nothing is written then.
+        StorageError: a file is in the way, or the folder cannot be written; then nothing is.
         MissingExtraError: the log needs the [local] extra.
     """
     template = resources.files("upturn.quickstart") / "template"

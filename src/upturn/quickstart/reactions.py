@@ -118,7 +118,7 @@ class Desk:
             yield self._act(case.user, Role.CUSTOMER, when, Signal.THUMBS, up, comments)
 
     def _careless(self, case: Case) -> Iterator[_Act]:
-        if case.answer is not None and self._rng.random() < 0.07:
+        if case.answer is not None and self._rng.random() < 0.12:
             when = case.time + timedelta(hours=self._rng.uniform(0.2, 30))
             up = self._rng.random() < 0.5
             yield self._act(CARELESS, Role.AGENT, when, Signal.THUMBS, up, (None,))

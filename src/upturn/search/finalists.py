@@ -1,7 +1,7 @@
 """Finalists are re-scored on dev rows they were not chosen on, before the holdout is looked at.
 
-The best of many trials looks better than it is. The score that is reported for a finalist is the one
-on fresh rows; the choice among the few finalists uses all dev rows, which is the better guess.
+The best of many trials looks better than it is. The score that is reported for a finalist is the
+one on fresh rows; the choice among the few finalists uses all dev rows, which is the better guess.
 """
 
 from __future__ import annotations

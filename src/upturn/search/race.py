@@ -1,8 +1,9 @@
-"""A race: a candidate runs block by block against the incumbent on the same rows, and may stop early.
+"""A race: a candidate runs in blocks against the incumbent on the same rows, and may stop early.
 
 The test that stops a race only saves money; it never promotes. It is a one-sided exact sign test on
 the rows where the two differ, after each block. Looking several times makes its error larger than
-``stop_p`` says; what is lost by that is a good candidate now and then, never the honesty of a verdict.
+``stop_p`` says; what is lost by that is a good candidate now and then, never the honesty of a
+verdict.
 """
 
 from __future__ import annotations
@@ -36,8 +37,9 @@ class RaceResult:
 
     Attributes:
         evaluation: the rows that were run.
-        estimate: the candidate's score on all rows of the race, the unseen ones estimated by pairing:
-            the incumbent's score plus the mean difference on the rows seen. None where no row is known.
+        estimate: the candidate's score on all rows of the race, the unseen ones estimated by
+            pairing: the incumbent's score plus the mean difference on the rows seen. None where no
+                row is known.
         finished: it ran on every row.
         reason: why it stopped.
     """

@@ -1,8 +1,8 @@
 """Optuna's part: which combination of ids is tried next. The home of optuna.
 
-The study is a record, not the state of the search: it is rebuilt from the answer cache when a turn is
-resumed, trial by trial. That needs the sampler to depend on the seed and the trial's number only,
-never on how many draws a process happened to make before it was killed.
+The study is a record, not the state of the search: it is rebuilt from the answer cache when a turn
+is resumed, trial by trial. That needs the sampler to depend on the seed and the trial's number
+only, never on how many draws a process happened to make before it was killed.
 """
 
 from __future__ import annotations
@@ -47,8 +47,10 @@ class TpeSampler:
             return None
         journal.parent.mkdir(parents=True, exist_ok=True)
         journal.unlink(missing_ok=True)
-        backend = self._optuna.storages.journal.JournalFileBackend(str(journal))
-        return self._optuna.storages.JournalStorage(backend)
+        from optuna.storages import JournalStorage
+        from optuna.storages.journal import JournalFileBackend
+
+        return JournalStorage(JournalFileBackend(str(journal)))
 
     def enqueue(self, choices: Choices) -> None:
         """Asks for a combination to be tried before any sampled one."""

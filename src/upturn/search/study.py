@@ -81,7 +81,8 @@ class Search:
         evaluator: runs candidates.
         rules: how much is tried.
         seed: the same seed, rows and answers give the same trials.
-        may_go_on: asked before each trial; False ends the search, keeping what is reserved for later.
+        may_go_on: asked before each trial; False ends the search, keeping what is reserved for
+            later.
         on_trial: told of each trial as it ends.
         journal: file that records the Optuna study.
     """

@@ -42,7 +42,9 @@ def test_defaults_and_overrides(written):
 
 def test_all_problems_are_told_at_once(written):
     text = problems(
-        written(GOOD + "gate: {min_gian: 0.1, alpha: 2.0}\nsearch: {n_trials: 0, proposers: [sead]}\n")
+        written(
+            GOOD + "gate: {min_gian: 0.1, alpha: 2.0}\nsearch: {n_trials: 0, proposers: [sead]}\n"
+        )
     )
     assert "4 problems" in text
     assert "gate.min_gian: unknown key; did you mean min_gain?" in text
@@ -97,5 +99,7 @@ def test_the_root_is_the_folder_that_holds_configs(written, tmp_path):
 
 def test_the_schema_describes_every_section():
     schema = json_schema()
-    assert {"name", "program", "metric", "data", "gate", "search", "budget"} <= set(schema["properties"])
+    assert {"name", "program", "metric", "data", "gate", "search", "budget"} <= set(
+        schema["properties"]
+    )
     assert schema["additionalProperties"] is False

@@ -4,14 +4,37 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-_THINGS = "lamp radio kettle bicycle camera printer window garden hammer pillow".split()  # noqa: SIM905
-_ACTS = "repair return clean order cancel paint measure replace borrow polish".split()  # noqa: SIM905
-_PLACES = "berlin oslo lyon porto krakow turin".split()  # noqa: SIM905
+_THINGS = (
+    "lamp",
+    "radio",
+    "kettle",
+    "bicycle",
+    "camera",
+    "printer",
+    "window",
+    "garden",
+    "hammer",
+    "pillow",
+)
+_ACTS = (
+    "repair",
+    "return",
+    "clean",
+    "order",
+    "cancel",
+    "paint",
+    "measure",
+    "replace",
+    "borrow",
+    "polish",
+)
+_PLACES = ("berlin", "oslo", "lyon", "porto", "krakow", "turin")
 
 
 def _body(seed: int) -> dict[str, Any]:
@@ -55,3 +78,14 @@ def corpus_path(corpus_body: dict[str, Any], tmp_path_factory: pytest.TempPathFa
     path = tmp_path_factory.mktemp("corpus") / "corpus.json"
     path.write_text(json.dumps(corpus_body))
     return path
+
+
+@pytest.fixture(scope="module")
+def one_thread() -> Iterator[None]:
+    """Tiny matrices on busy cores: a second thread would mostly wait for its turn."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -22,7 +22,8 @@ def test_reads_plain_and_gzipped_alike(corpus_path: Path, tmp_path: Path) -> Non
 
 def test_words_that_make_classes_are_in_their_lines(corpus_body: dict[str, Any]) -> None:
     corpus = Corpus(corpus_body)
-    assert "please" in corpus.keys and "berlin" in corpus.keys
+    assert "please" in corpus.keys
+    assert "berlin" in corpus.keys
     for word, lines in corpus.lines_by_word.items():
         assert 12 <= len(lines) <= 400
         assert all(word in corpus.lines[k].lower() for k in lines)
@@ -45,10 +46,11 @@ def test_keywords_set_a_class_apart(corpus_body: dict[str, Any]) -> None:
 )
 def test_refuses_banking77(corpus_body: dict[str, Any], table: str, labels: list[str]) -> None:
     entry = {"desc": [], "texts": ["a text"]}
-    tables = {**corpus_body["tables"], table: {label: entry for label in labels}}
+    tables = {**corpus_body["tables"], table: dict.fromkeys(labels, entry)}
     with pytest.raises(DataError, match="never trained on Banking77") as caught:
         Corpus({**corpus_body, "tables": tables}, where="c.json")
-    assert caught.value.where == "c.json" and table in caught.value.what
+    assert caught.value.where == "c.json"
+    assert table in caught.value.what
 
 
 def test_one_shared_label_is_chance(corpus_body: dict[str, Any]) -> None:
@@ -74,5 +76,6 @@ def test_the_real_corpus_holds_no_benchmark() -> None:
     if not path.is_file():
         pytest.skip("the training corpus is not here; set UPTURN_SHARED to its folder")
     corpus = Corpus.read(path)
-    assert len(corpus.classes) > 300 and len(corpus.lines) > 300_000
+    assert len(corpus.classes) > 300
+    assert len(corpus.lines) > 300_000
     assert not any("bank" in c.table.lower() for c in corpus.classes)

@@ -63,21 +63,24 @@ def test_answers_are_options_and_demos_teach(drawn: list[Episode]) -> None:
 
 def test_without_names_or_definitions_the_asked_class_was_shown(drawn: list[Episode]) -> None:
     asked = [e.turns[-1].answers[0].learnable for e in drawn if e.kind == Kind.DEMOS]
-    assert len(asked) > 50 and all(asked)
+    assert len(asked) > 50
+    assert all(asked)
 
 
 def test_second_fields_come_with_their_rule(drawn: list[Episode]) -> None:
     two = [e for e in drawn if len(e.turns[0].answers) == 2]
     assert 0.12 < len(two) / len(drawn) < 0.32
     told = [e for e in two if " The " + e.turns[0].answers[1].field in e.system]
-    assert told and all(t.answers[1].learnable for e in told for t in e.turns)
+    assert told
+    assert all(t.answers[1].learnable for e in told for t in e.turns)
 
 
 def test_bare_episodes_have_no_known_names(corpus: Corpus, encoder: Encoder) -> None:
     episode = labelled(random.Random(3), corpus, Hardness(texts=0.0), bare=True)
     encoded = encoder.episode(episode, bare=True)
     assert episode.kind == Kind.BARE
-    assert encoder.system not in encoded.ids and encoded.ids[0] == encoder.user
+    assert encoder.system not in encoded.ids
+    assert encoded.ids[0] == encoder.user
     assert "Respond with" not in encoder.decode(encoded.ids)
 
 
@@ -147,7 +150,8 @@ def test_arbitrary_names_are_distinct(corpus: Corpus) -> None:
 def test_window_keeps_the_word() -> None:
     text = "please repair the lamp that stands in oslo"
     cut = [window(random.Random(k), text, "lamp", 0.0) for k in range(50)]
-    assert all("lamp" in c for c in cut) and "lamp" in cut
+    assert all("lamp" in c for c in cut)
+    assert "lamp" in cut
     assert window(random.Random(0), text, "lamp", 1.0) == text
 
 
@@ -173,7 +177,8 @@ def test_batches_read_the_token_before_each_target(corpus: Corpus, encoder: Enco
     for _ in range(6):
         batch = source.next(level)
         flat, real = batch.ids.reshape(-1), batch.weights > 0
-        assert real.any() and len(batch.targets) == 96
+        assert real.any()
+        assert len(batch.targets) == 96
         assert (flat[batch.positions[real] + 1] == batch.targets[real]).all()
         assert set(batch.kinds[real]) <= set(range(len(KINDS)))
 
@@ -196,9 +201,11 @@ def test_curriculum_promotes_on_accuracy() -> None:
     assert curriculum.observe(10_000, {TokenTask.COPY: 0.5}) == [], "copying has to be learned"
     for _ in range(20):
         curriculum.observe(20, {TokenTask.COPY: 1.0})
-    assert curriculum.level.stage is Stage.CUES and curriculum.level.ids == 761
+    assert curriculum.level.stage is Stage.CUES
+    assert curriculum.level.ids == 761
     assert curriculum.observe(25, {TokenTask.CUES: 0.85}) == ["token ids below 1522"]
-    assert curriculum.level.easy == 0.3 or curriculum.accuracies[TokenTask.CUES] == 0.75
+    assert curriculum.level.easy == 0.3
+    assert curriculum.accuracies[TokenTask.CUES] == pytest.approx(0.75)
     assert curriculum.observe(70, {}) == ["stage BARE_TURNS (out of patience)"]
     assert curriculum.level.ids == 2000
 
@@ -209,10 +216,12 @@ def test_texts_grow_harder_only_as_accuracy_allows() -> None:
         curriculum.observe(0, {})
     assert curriculum.level.stage is Stage.EPISODES
     curriculum.observe(150, {Kind.BARE: 0.5, Kind.DEFINITIONS_ALONE: 0.65})
-    assert curriculum.level.hardness == Hardness(texts=0.1, defined=0.105)
+    assert curriculum.level.hardness.texts == 0.1
+    assert curriculum.level.hardness.defined == pytest.approx(0.105)
     for step in range(200, 8000, 50):
         curriculum.observe(step, {Kind.BARE: 0.9})
     assert curriculum.level.hardness.texts == 1.0
     again = Curriculum(vocabulary=2000)
     again.restore(curriculum.state())
-    assert again.level == curriculum.level and again.accuracies == curriculum.accuracies
+    assert again.level == curriculum.level
+    assert again.accuracies == curriculum.accuracies

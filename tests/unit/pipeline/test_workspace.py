@@ -11,7 +11,9 @@ from upturn.pipeline.workspace import Workspace, disk_errors, read_json, write_j
 def test_two_runs_cannot_hold_one_workspace(tmp_path):
     first, second = Workspace(tmp_path), Workspace(tmp_path)
     with first.locked():
-        with pytest.raises(StorageError, match="another run holds this workspace: process") as caught:
+        with pytest.raises(
+            StorageError, match="another run holds this workspace: process"
+        ) as caught:
             second.locked().__enter__()
         assert caught.value.exit_code == 2
         assert "workspace=OTHER_FOLDER" in caught.value.fix

@@ -29,7 +29,11 @@ class Router(dspy.Module):
         self.route = dspy.Predict(Route)
 '''
 TEXTS = {
-    "billing": ["refund the charge", "charged twice, want a refund", "invoice shows a wrong charge"],
+    "billing": [
+        "refund the charge",
+        "charged twice, want a refund",
+        "invoice shows a wrong charge",
+    ],
     "technical": ["login fails", "password and login broken", "the login page shows an error"],
 }
 
@@ -142,7 +146,9 @@ def test_balanced_order_covers_each_issue_first():
 
 
 def test_the_balanced_field_is_the_one_with_most_labels():
-    fields = PredictorFields(inputs=("m",), outputs={"a": ("x", "y"), "b": ("x", "y", "z"), "c": None})
+    fields = PredictorFields(
+        inputs=("m",), outputs={"a": ("x", "y"), "b": ("x", "y", "z"), "c": None}
+    )
     assert widest_field(fields) == "b"
     assert widest_field(PredictorFields(inputs=("m",), outputs={"c": None})) is None
 

@@ -17,7 +17,13 @@ def test_nothing_resembles_an_empty_side():
 
 
 def test_cover_takes_one_of_each_cluster_before_a_second():
-    texts = ["refund money back", "refund money", "refund money please", "login password", "password"]
+    texts = [
+        "refund money back",
+        "refund money",
+        "refund money please",
+        "login password",
+        "password",
+    ]
     picks = cover(similarity(texts, texts), 2)
     assert {texts[i].split()[0] in ("refund",) for i in picks} == {True, False}
 

@@ -1,25 +1,11 @@
 from __future__ import annotations
 
-import random
-from collections.abc import Sequence
-
 import pytest
+from guessing import Events, guess
 
 from upturn.feedback import Feedback, Request
 from upturn.quickstart import generate, write_messages
 from upturn.quickstart.generate import Written
-from upturn.quickstart.reactions import PRIORITIES, TEAMS
-
-Events = list[Request | Feedback]
-
-
-def guess(messages: list[str]) -> Sequence[dict[str, str] | None]:
-    """Answers at random; fails on every fortieth message."""
-    rng = random.Random(3)
-    return [
-        None if k % 40 == 7 else {"team": rng.choice(TEAMS), "priority": rng.choice(PRIORITIES)}
-        for k in range(len(messages))
-    ]
 
 
 @pytest.fixture(scope="session")

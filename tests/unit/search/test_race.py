@@ -1,4 +1,4 @@
-"""Races: the sign test is exact, a plainly worse candidate leaves early, a better one never does."""
+"""Races: the sign test is exact, and pairing estimates what was not run."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The search on scripted rows: it finds the better prompt, stops the worse, and re-scores fairly."""
+"""The search on scripted rows: finds the better prompt, stops the worse, re-scores fairly."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,9 @@ class ScriptedEvaluator:
                 self.paid += 1
                 if self.paid > self.limit:
                     raise BudgetExceededError("calls must stay below the cap")
-            score = float(_uniform(e.id) * 0.5 + _uniform(candidate.id, e.id) * 0.5 < _skill(candidate))
+            score = float(
+                _uniform(e.id) * 0.5 + _uniform(candidate.id, e.id) * 0.5 < _skill(candidate)
+            )
             rows.append(Row(example_id=e.id, group=e.group, outcome=Outcome.SCORED, score=score))
         return Evaluation(candidate_id=candidate.id, rows=tuple(rows))
 
@@ -109,7 +111,8 @@ def test_a_repeated_candidate_costs_nothing():
 
 def test_the_same_seed_gives_the_same_trials_and_another_seed_others():
     runs = [
-        [t.candidate.id for t in search(ScriptedEvaluator(), seed=s).run().trials] for s in (1, 1, 2)
+        [t.candidate.id for t in search(ScriptedEvaluator(), seed=s).run().trials]
+        for s in (1, 1, 2)
     ]
     assert runs[0] == runs[1] != runs[2]
 

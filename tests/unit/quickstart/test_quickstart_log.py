@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Events, guess
+from guessing import Events, guess
 
-from upturn.errors import DataError, StorageError
+from upturn.errors import DataError
 from upturn.feedback import (
     Feedback,
     FieldRules,
@@ -22,6 +22,7 @@ from upturn.feedback import (
     write_log,
 )
 from upturn.quickstart import END, generate
+from upturn.quickstart.generate import Written
 from upturn.quickstart.reactions import AGENTS, CARELESS, PRIORITIES, TEAMS
 
 FIELDS = FieldRules(inputs=("message",), outputs={"team": TEAMS, "priority": PRIORITIES})
@@ -99,7 +100,7 @@ def test_one_user_clicks_at_random(feedback: list[Feedback]) -> None:
     assert others[CARELESS] == max(others.values())
 
 
-def test_agents_know_the_truth_mostly(events: Events, written: list) -> None:
+def test_agents_know_the_truth_mostly(events: Events, written: list[Written]) -> None:
     requests = [e for e in events if isinstance(e, Request)]
     truth = {r.id: w.message.team for r, w in zip(requests, written, strict=True)}
     said = [
@@ -122,12 +123,3 @@ def test_the_log_reads_and_gives_enough_labels(tmp_path: Path, events: Events) -
     assert len(labelling.rows) > 1000
     assert labelling.reasons["correction_conflict"] > 5
     assert [r.rater for r in labelling.distrusted if r.rater == CARELESS] == [CARELESS]
-
-
-def test_an_unwritable_folder_is_said(tmp_path: Path) -> None:
-    from upturn.pipeline.progress import Silent
-    from upturn.quickstart.write import write_quickstart
-
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="the log's folder must be writable"):
-        write_quickstart(tmp_path / "file" / "log.jsonl", progress=Silent())
