@@ -145,7 +145,9 @@ class MlflowTracker:
             "trials, best first": links.runs_link(
                 ui, experiment, where=where, order_by=self._objective
             ),
-            "all turns": links.evaluations_link(ui, experiment),
+            "all turns": links.runs_link(
+                ui, experiment, where="tags.kind = 'turn'", order_by="holdout/score", chart=True
+            ),
         }
         if len(finals) > 1:
             pages["champion vs challenger"] = links.compare_link(ui, experiment, finals)

@@ -21,7 +21,8 @@ def rows_table(rows: Evaluation, examples: Sequence[Example] = ()) -> Table:
     """Returns one line per row: id, outcome, score, inputs, labels beside answers, parts, costs.
 
     Columns are the same for every line; a value that a row has not is None. Worst rows first,
-    because those are the ones a person opens the table for.
+    because those are the ones a person opens the table for. Column names hold no dot: MLflow's
+    viewer takes one for a path and shows an empty column.
     """
     known = {e.id: e for e in examples}
     lines = [_line(r, known.get(r.example_id)) for r in sorted(rows.rows, key=_worst_first)]
@@ -41,12 +42,12 @@ def _line(row: Row, example: Example | None) -> dict[str, Json]:
     names = [*(example.labels if example else {}), *row.outputs]
     for name in dict.fromkeys(names):
         if example is not None and name in example.labels:
-            line[f"label.{name}"] = example.labels[name]
-        line[f"answer.{name}"] = row.outputs.get(name)
+            line[f"label {name}"] = example.labels[name]
+        line[f"answer {name}"] = row.outputs.get(name)
     line.update(_prefixed("part", row.parts))
     line.update({name: getattr(row, name) for name in _TAIL})
     return line
 
 
 def _prefixed(prefix: str, values: Mapping[str, Json]) -> dict[str, Json]:
-    return {f"{prefix}.{k}": v for k, v in values.items()}
+    return {f"{prefix} {k}".replace(".", "_"): v for k, v in values.items()}

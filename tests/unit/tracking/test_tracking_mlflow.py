@@ -164,11 +164,11 @@ def test_rows_become_a_table_with_the_worst_first() -> None:
     table = rows_table(ROWS, EXAMPLES)
     lines = [dict(zip(table["columns"], line, strict=True)) for line in table["data"]]
     assert [line["example"] for line in lines] == ["r2", "r1"]
-    assert lines[0]["label.team"] == "b"
-    assert lines[0]["answer.team"] is None
-    assert lines[0]["part.team"] is None
+    assert lines[0]["label team"] == "b"
+    assert lines[0]["answer team"] is None
+    assert lines[0]["part team"] is None
     assert (lines[0]["failure"], lines[0]["message"]) == ("format", "no field")
-    assert (lines[1]["input.message"], lines[1]["answer.team"], lines[1]["score"]) == ("hi", "a", 1)
+    assert (lines[1]["input message"], lines[1]["answer team"], lines[1]["score"]) == ("hi", "a", 1)
     assert rows_table(Evaluation(candidate_id="x", rows=())) == {"columns": [], "data": []}
 
 
