@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextvars
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from upturn.errors import BudgetExceededError, MetricError, OutageError
@@ -50,9 +50,9 @@ class Evaluator:
         self._program = program
         self._metric = metric
         self._connection, self._meter = connection, meter
-        self._concurrency = concurrency
         self._on_rows = on_rows
         self._known: dict[tuple[str, str], Row] = {}
+        self._pool = ThreadPoolExecutor(concurrency, thread_name_prefix="upturn-row")
 
     def evaluate(
         self, candidate: Candidate, examples: Sequence[Example], *, tolerant: bool = False
@@ -77,6 +77,16 @@ class Evaluator:
         lookup = {r.example_id: r for r in rows}
         found = (lookup.get(e.id) or self._known[candidate.id, e.id] for e in examples)
         return Evaluation(candidate_id=candidate.id, rows=tuple(found))
+
+    def close(self) -> None:
+        """Ends the threads; rows that wait are dropped, rows in flight are waited for."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def __enter__(self) -> Evaluator:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def trace(self, candidate: Candidate, example: Example) -> dict[str, dict[str, Json]]:
         """Returns predictor name -> the fields it read and wrote on one row.
@@ -116,19 +126,19 @@ class Evaluator:
 
         module = self._program.build(candidate)
         adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
-        with (
-            dspy.context(lm=self._connection.lm, adapter=adapter, trace=None),
-            ThreadPoolExecutor(min(self._concurrency, len(examples))) as pool,
-        ):
+        with dspy.context(lm=self._connection.lm, adapter=adapter, trace=None):
             # Plain threads do not inherit DSPy's context: each row runs in its own copy of it.
+            submit = self._pool.submit
             jobs = [
-                pool.submit(contextvars.copy_context().run, self._row, module, e) for e in examples
+                submit(contextvars.copy_context().run, self._row, module, e) for e in examples
             ]
             try:
                 return [job.result() for job in jobs]
             except BaseException:
                 for job in jobs:
                     job.cancel()
+                # Rows in flight still use the model: nothing may be closed under them.
+                wait(jobs)
                 raise
 
     def _row(self, module: Any, example: Example) -> Row:

@@ -51,8 +51,8 @@ def decide(
 
     Returns:
         The report. PROMOTE: the gain is beyond chance at the look's error level, at least
-        ``min_gain``, and no guard stands against it. HOLD: a guard does, or there is no gain, or
-        any gain still plausible is below ``min_gain``. INCONCLUSIVE: these rows cannot tell.
+        ``min_gain``, and no guard stands against it. HOLD: a guard does, or the gain seen is
+        below ``min_gain``. INCONCLUSIVE: a gain worth a release is seen, and may be chance.
         Turning a challenger row into a failure never turns another verdict into PROMOTE.
 
     Raises:
@@ -129,16 +129,11 @@ def _verdict(e: _Evidence) -> tuple[Verdict, tuple[str, ...]]:
     against = _against(e, e.clusters.effect, e.finding.high)
     if against:
         return Verdict.HOLD, against
-    effect, gain = e.clusters.effect, e.rules.min_gain
+    effect = e.clusters.effect
     if not _beyond_chance(e):
         return Verdict.INCONCLUSIVE, (
             f"The gain of {effect:+.3f} may be chance: at least {e.finding.low:+.3f}, "
             f"p = {e.finding.p_value:.4f} where this look allows {e.look.alpha:.4f}.",
-        )
-    if effect < gain:
-        return Verdict.INCONCLUSIVE, (
-            f"There is a gain, {effect:+.3f}, but whether it reaches min_gain {gain} is open: "
-            f"up to {e.finding.high:+.3f} remains plausible.",
         )
     return Verdict.PROMOTE, (
         f"The challenger is better by {effect:+.3f} (at least {e.finding.low:+.3f}), beyond chance "
@@ -167,10 +162,11 @@ def _against(e: _Evidence, effect: float, high: float) -> tuple[str, ...]:
     reasons = [_broken(g) for g in e.guards if not g.ok]
     if effect <= 0:
         reasons.append(f"The challenger is not better: {effect:+.3f}.")
-    elif high < e.rules.min_gain:
+    elif effect < e.rules.min_gain:
         reasons.append(
-            f"Any gain that remains plausible (up to {high:+.3f}) is below "
-            f"min_gain {e.rules.min_gain}."
+            f"The gain seen, {effect:+.3f}, is below min_gain {e.rules.min_gain}, the smallest worth "
+            f"a release ({'up to ' if high >= e.rules.min_gain else 'not even '}{high:+.3f} is "
+            "plausible)."
         )
     return tuple(reasons)
 
@@ -216,9 +212,7 @@ def _beyond_chance(e: _Evidence) -> bool:
 
 
 def _rows_needed(e: _Evidence) -> int | None:
-    if e.clusters is None:
-        return None
-    return rows_needed(e.clusters, e.rules, beyond_chance=_beyond_chance(e))
+    return rows_needed(e.clusters, e.rules) if e.clusters is not None else None
 
 
 def _mean(values: Sequence[float]) -> float | None:

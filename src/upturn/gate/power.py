@@ -34,16 +34,13 @@ def least_groups(alpha: float) -> int:
     return math.ceil(-math.log2(alpha) - 1e-12)
 
 
-def rows_needed(clusters: Clusters, rules: GateRules, *, beyond_chance: bool) -> int | None:
+def rows_needed(clusters: Clusters, rules: GateRules) -> int | None:
     """Returns the size of a fresh holdout that would decide, or None where no size would.
 
     More rows are a new holdout, so the error level is that of a first look. The gain assumed is
-    the one seen, or ``min_gain`` where that is larger; a gain that is already ``beyond_chance`` but
-    below ``min_gain`` needs the rows that tell the two apart.
+    the one seen, or ``min_gain`` where that is larger.
     """
     gain = max(clusters.effect, rules.min_gain)
-    if beyond_chance and clusters.effect < rules.min_gain:
-        gain = rules.min_gain - clusters.effect
     if gain <= 0:
         return None
     alpha = look_alpha(rules.alpha, 1)

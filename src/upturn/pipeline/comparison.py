@@ -70,8 +70,8 @@ def compare_versions(path: Path, a: str, b: str, world: World) -> Comparison:
             world.connect(parts, cache, meter) as connection,
         ):
             connection.probe()
-            evaluator = Evaluator(parts.program, parts.metric, connection, meter)
-            rows = [evaluator.evaluate(c, dev) for c in (left, right)]
+            with Evaluator(parts.program, parts.metric, connection, meter) as evaluator:
+                rows = [evaluator.evaluate(c, dev) for c in (left, right)]
     patch = [line for change in changes(left, right) for line in _patch(change)]
     return _compared(parts.config.name, (a, b), rows, meter.totals().calls, patch)
 

@@ -40,6 +40,7 @@ class Course:
     releases: Releases
     tracker: Tracker
     connection: Connection
+    evaluator: Evaluator
     meter: Meter
     champion: RegisteredVersion
     turn: str
@@ -74,16 +75,6 @@ class Course:
         return self._close()
 
     @cached_property
-    def _evaluator(self) -> Evaluator:
-        return Evaluator(
-            self.parts.program,
-            self.parts.metric,
-            self.connection,
-            self.meter,
-            concurrency=self.parts.config.model.concurrency,
-        )
-
-    @cached_property
     def _dev(self) -> DevParts:
         config = self.parts.config
         return split_dev(self.snapshot.dev, config.search.fresh, config.seed)
@@ -112,7 +103,7 @@ class Course:
             start=self.champion.candidate,
             train=self.snapshot.train,
             dev=self._dev,
-            evaluator=self._evaluator,
+            evaluator=self.evaluator,
             section=config.search,
             seed=config.seed,
         )
@@ -151,7 +142,7 @@ class Course:
             self.champion.candidate,
             self._challenger.candidate,
             snapshot=self.snapshot,
-            evaluator=self._evaluator,
+            evaluator=self.evaluator,
             rules=gate_rules(config.gate),
             ledger=self.releases.ledger,
             turn=self.turn,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from upturn.datasets import Snapshot
+from upturn.evaluate import Evaluator
 from upturn.ledger import Ledger
 from upturn.lm import AnswerCache, Meter
 from upturn.lm.connect import Connection
@@ -102,7 +103,16 @@ def _run(
         if calls:
             world.progress.step("resume", f"turn {turn}: {calls} calls were paid before")
         meter = Meter(parts.caps, calls_before=calls, usd_before=usd)
-        with world.connect(parts, cache, meter) as connection:
+        with (
+            world.connect(parts, cache, meter) as connection,
+            Evaluator(
+                parts.program,
+                parts.metric,
+                connection,
+                meter,
+                concurrency=parts.config.model.concurrency,
+            ) as evaluator,
+        ):
             connection.probe()
             seed = parts.program.seed
             course = Course(
@@ -111,6 +121,7 @@ def _run(
                 releases=releases,
                 tracker=tracker,
                 connection=connection,
+                evaluator=evaluator,
                 meter=meter,
                 champion=releases.adopt(seed, parts.program.state_json(seed)),
                 turn=turn,

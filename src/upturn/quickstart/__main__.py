@@ -8,7 +8,7 @@ from pathlib import Path
 
 from upturn.cli import console
 from upturn.errors import UpturnError
-from upturn.quickstart.generate import REQUESTS
+from upturn.quickstart.generate import REQUESTS, SEED
 from upturn.quickstart.write import write_quickstart
 
 
@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m upturn.quickstart", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="the log; .jsonl or .jsonl.gz")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same bytes")
+    parser.add_argument("--seed", type=int, default=SEED, help="the same seed gives the same bytes")
     parser.add_argument("--requests", type=int, default=REQUESTS, help="how many messages")
     given = parser.parse_args(arguments)
     if given.requests < 1:

@@ -72,6 +72,7 @@ class Champion:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._evaluator.close()
         self._connection.close()
         self._cache.close()
         self._folder.cleanup()

@@ -8,7 +8,7 @@ from upturn.errors import StorageError
 from upturn.feedback import write_log
 from upturn.pipeline.progress import Progress
 from upturn.quickstart.answers import Champion
-from upturn.quickstart.generate import REQUESTS, generate
+from upturn.quickstart.generate import REQUESTS, SEED, generate
 
 #: The program whose log it is: the same file that ``upturn init`` writes.
 PROGRAM = "ticket_triage.py:TicketTriage"
@@ -16,7 +16,7 @@ _TEMPLATE = Path(__file__).parent / "template"
 
 
 def write_quickstart(
-    path: Path, *, progress: Progress, seed: int = 0, requests: int = REQUESTS
+    path: Path, *, progress: Progress, seed: int = SEED, requests: int = REQUESTS
 ) -> None:
     """Writes a production log in the native format; the same arguments give the same bytes.
 
