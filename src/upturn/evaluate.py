@@ -129,9 +129,7 @@ class Evaluator:
         with dspy.context(lm=self._connection.lm, adapter=adapter, trace=None):
             # Plain threads do not inherit DSPy's context: each row runs in its own copy of it.
             submit = self._pool.submit
-            jobs = [
-                submit(contextvars.copy_context().run, self._row, module, e) for e in examples
-            ]
+            jobs = [submit(contextvars.copy_context().run, self._row, module, e) for e in examples]
             try:
                 return [job.result() for job in jobs]
             except BaseException:

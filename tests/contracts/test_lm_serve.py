@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from test_lm_local import prompt
 
+from tests.contracts.test_lm_local import prompt
 from upturn import mini
 from upturn.lm import AnswerCache, Meter, ModelSpec
 from upturn.lm.connect import Connection, connect

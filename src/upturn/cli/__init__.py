@@ -7,6 +7,7 @@ INCONCLUSIVE where ``--strict`` asked for it, 130 interrupted.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -19,7 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     # Threads that wait must not spin: on a busy machine that makes a local model many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(run(arguments))
+    signal.signal(signal.SIGINT, _interrupted)
+    try:
+        code = run(arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 1
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -43,3 +51,15 @@ def run(arguments: Sequence[str] | None = None) -> int:
         print("interrupted; run the same command again to go on where it stopped", file=sys.stderr)
         return 130
     return result if isinstance(result, int) else 0
+
+
+def _interrupted(number: int, frame: object) -> None:
+    """Stops in order at the first Ctrl-C, at once at the second.
+
+    In order means: calls in flight are waited for, because they are paid for. Stopping at once
+    loses only those: every other answer is on disk, and the system frees the workspace's lock.
+    """
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    # Not print: the handler may have interrupted a print.
+    os.write(2, b"stopping; Ctrl-C again to stop at once\n")
+    raise KeyboardInterrupt

@@ -21,7 +21,7 @@ def doctor(
     from upturn.pipeline.examination import examine, mend_cache
 
     if repair_cache:
-        console.say(mend_cache(workspace))
+        console.progress().step("repair", mend_cache(workspace))
     findings = examine(workspace)
     if as_json:
         console.answer(

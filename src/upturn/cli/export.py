@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from upturn.cli import console
-from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, WorkspacePath
+from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, Tracking, WorkspacePath
 
 
 def export(
@@ -18,15 +18,15 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The folder to write.")] = None,
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
+    tracking: Tracking = "",
     as_json: AsJson = False,
 ) -> None:
     """Write a version as a folder of plain files with a manifest and a card."""
     from upturn.errors import InputError
     from upturn.export import export_version
-    from upturn.pipeline.store import open_releases
+    from upturn.pipeline.store import open_registry
 
-    with open_releases(workspace, program) as releases:
-        registry = releases.registry
+    with open_registry(workspace, uri=tracking) as registry:
         found = registry.load(program, version) if version else registry.champion(program)
     if found is None:
         raise InputError(f"{program} has no champion", fix="upturn ls")

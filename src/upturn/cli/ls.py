@@ -3,32 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from upturn.cli import console
-from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, WorkspacePath
+from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Tracking, WorkspacePath
+
+if TYPE_CHECKING:
+    from upturn.registry import VersionInfo
 
 
-def ls(workspace: WorkspacePath = DEFAULT_WORKSPACE, as_json: AsJson = False) -> None:
+def ls(
+    workspace: WorkspacePath = DEFAULT_WORKSPACE, tracking: Tracking = "", as_json: AsJson = False
+) -> None:
     """List configs, snapshots, turns and registered versions."""
-    from upturn.pipeline.store import open_releases
+    from upturn.pipeline.store import open_registry
     from upturn.pipeline.workspace import Workspace, read_json
 
     place = Workspace(workspace.resolve())
     turns = [read_json(place.turn(t) / "result.json") for t in place.turns()]
     names = sorted({t["program"] for t in turns})
     versions: list[console.Json] = []
-    for name in names:
-        with open_releases(workspace, name) as releases:
-            versions += [
-                {
-                    "program": v.program,
-                    "version": v.version,
-                    "champion": v.is_champion,
-                    "verdict": v.verdict,
-                    "turn": v.turn,
-                }
-                for v in releases.registry.versions(name)
-            ]
+    if names:
+        with open_registry(workspace, uri=tracking) as registry:
+            versions = [_version(v) for name in names for v in registry.versions(name)]
     found = {
         "configs": sorted(str(p) for p in Path("configs").glob("*.yaml")),
         "snapshots": sorted(p.name for p in place.snapshots.glob("[0-9a-f]*") if p.is_dir()),
@@ -39,6 +36,16 @@ def ls(workspace: WorkspacePath = DEFAULT_WORKSPACE, as_json: AsJson = False) ->
         console.answer(found)
         return
     _show(found)
+
+
+def _version(found: VersionInfo) -> dict[str, console.Json]:
+    return {
+        "program": found.program,
+        "version": found.version,
+        "champion": found.is_champion,
+        "verdict": found.verdict,
+        "turn": found.turn,
+    }
 
 
 def _show(found: dict[str, console.Json]) -> None:

@@ -19,6 +19,10 @@ OptionalProgram = Annotated[
 WorkspacePath = Annotated[
     Path, typer.Option("--workspace", help="The folder with the database and the ledger.")
 ]
+Tracking = Annotated[
+    str,
+    typer.Option("--tracking-uri", help="The MLflow server, where the config sets tracking.uri."),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger.")]
 
 DEFAULT_WORKSPACE = Path("mlruns")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from upturn.cli import console
-from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, Reason, WorkspacePath
+from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, Reason, Tracking, WorkspacePath
 
 
 def rollback(
@@ -17,13 +17,14 @@ def rollback(
     ] = None,
     reason: Reason = "rolled back by hand",
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
+    tracking: Tracking = "",
     as_json: AsJson = False,
 ) -> None:
     """Go back to an earlier champion, and write it into the ledger."""
     from upturn.pipeline.store import open_releases
     from upturn.pipeline.world import user
 
-    with open_releases(workspace, program) as releases:
+    with open_releases(workspace, program, uri=tracking) as releases:
         version = releases.rollback(to=to, who=user(), reason=reason)
     if as_json:
         console.answer({"program": program, "champion": version})

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -116,5 +118,8 @@ def _snapshots(workspace: Workspace) -> str:
 def _cache(workspace: Workspace) -> str:
     if not workspace.cache.exists():
         return "none yet"
-    with AnswerCache(workspace.cache) as cache:
-        return f"{len(cache)} answers"
+    with AnswerCache(workspace.cache) as cache, closing(sqlite3.connect(workspace.cache)) as db:
+        # Reading an answer is what compares it with its hash.
+        for (key,) in db.execute("select key from answers"):
+            cache.get(key)
+        return f"{len(cache)} answers, every one as its hash says"

@@ -11,7 +11,7 @@ from upturn.errors import InputError
 from upturn.ledger import Ledger
 from upturn.pipeline.release import Releases
 from upturn.pipeline.workspace import Workspace
-from upturn.registry import MlflowRegistry
+from upturn.registry import MlflowRegistry, Registry
 from upturn.tracking.mlflow_store import open_store
 
 
@@ -24,13 +24,24 @@ def open_releases(folder: Path, program: str, *, uri: str = "") -> Generator[Rel
         StorageError: a run holds the workspace, or the database is unusable.
     """
     workspace = existing(folder)
-    with workspace.locked():
-        store = open_store(workspace.folder, uri=uri)
-        try:
-            ledger = Ledger(workspace.ledger, clock=lambda: datetime.now(UTC))
-            yield Releases(MlflowRegistry(store), ledger, program)
-        finally:
-            store.close()
+    with workspace.locked(), open_registry(folder, uri=uri) as registry:
+        ledger = Ledger(workspace.ledger, clock=lambda: datetime.now(UTC))
+        yield Releases(registry, ledger, program)
+
+
+@contextmanager
+def open_registry(folder: Path, *, uri: str = "") -> Generator[Registry]:
+    """Opens the registry of a workspace for reading, which a run in progress does not prevent.
+
+    Raises:
+        InputError: the folder holds no runs.
+        StorageError: the database is unusable.
+    """
+    store = open_store(existing(folder).folder, uri=uri)
+    try:
+        yield MlflowRegistry(store)
+    finally:
+        store.close()
 
 
 def existing(folder: Path) -> Workspace:

@@ -6,10 +6,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from gate_worlds import look, row, side
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.gate.gate_worlds import look, row, side
 from upturn.errors import ConfigError, DataError
 from upturn.gate import GateReport, GateRules, Guards, decide, look_alpha, looks_affordable
 from upturn.records import (

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from gate_worlds import binary_pair, clustered_pair, look, side
 
+from tests.unit.gate.gate_worlds import binary_pair, clustered_pair, look, side
 from upturn.gate import GateRules, decide, look_alpha, looks_affordable
 from upturn.records import Evaluation, FailureKind, Look, Outcome, Row, Verdict
 

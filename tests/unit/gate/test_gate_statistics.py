@@ -6,11 +6,11 @@ import itertools
 
 import numpy as np
 import pytest
-from gate_worlds import clustered_pair
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from tests.unit.gate.gate_worlds import clustered_pair
 from upturn.gate.statistics import Clusters, Finding, analyse, cluster
 
 

@@ -68,7 +68,7 @@ def test_kill_9_loses_no_answer_that_was_put(tmp_path: Path) -> None:
     code = """
 import sys, time
 sys.path.insert(0, sys.argv[2])
-from test_lm_cache import AnswerCache, answer
+from tests.unit.lm.test_lm_cache import AnswerCache, answer
 cache = AnswerCache(sys.argv[1], turn="t")
 for i in range(10_000):
     cache.put(f"k{i}", answer())
@@ -76,7 +76,7 @@ for i in range(10_000):
 """
     path = tmp_path / "a.db"
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(path), str(Path(__file__).parent)],
+        [sys.executable, "-c", code, str(path), str(Path(__file__).parents[3])],
         stdout=subprocess.PIPE,
         text=True,
     )

@@ -1,21 +1,21 @@
 from __future__ import annotations
 
 import pytest
-from guessing import Events, guess
 
+from tests.unit.quickstart.guessing import Events, guess
 from upturn.feedback import Feedback, Request
 from upturn.quickstart import generate, write_messages
-from upturn.quickstart.generate import Written
+from upturn.quickstart.generate import SEED, Written
 
 
 @pytest.fixture(scope="session")
 def events() -> Events:
-    return generate(0, guess, model="guess@1")
+    return generate(SEED, guess, model="guess@1")
 
 
 @pytest.fixture(scope="session")
 def written() -> list[Written]:
-    return write_messages(0)
+    return write_messages(SEED)
 
 
 @pytest.fixture(scope="session")

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from guessing import Events, guess
 
+from tests.unit.quickstart.guessing import Events, guess
 from upturn.errors import DataError
 from upturn.feedback import (
     Feedback,
@@ -21,7 +21,7 @@ from upturn.feedback import (
     read_log,
     write_log,
 )
-from upturn.quickstart import END, generate
+from upturn.quickstart import END, REQUESTS, generate
 from upturn.quickstart.generate import Written
 from upturn.quickstart.reactions import AGENTS, CARELESS, PRIORITIES, TEAMS
 
@@ -42,7 +42,7 @@ def test_answers_are_the_answerers(requests: list[Request]) -> None:
     assert [r.outputs or None for r in requests] == given
     assert {r.model for r in requests} == {"guess@1"}
     failed = [r for r in requests if r.error]
-    assert len(failed) == given.count(None) == 50
+    assert len(failed) == given.count(None) == REQUESTS // 40
     assert all(not r.outputs for r in failed)
 
 
@@ -119,7 +119,7 @@ def test_the_log_reads_and_gives_enough_labels(tmp_path: Path, events: Events) -
     write_log(tmp_path / "log.jsonl", events)
     log = read_log(tmp_path / "log.jsonl", fields=FIELDS, program="ticket_triage", now=END)
     labelling = compile_labels(log, now=END, min_age_hours=72.0)
-    assert (len(log.requests), len(log.orphans)) == (2000, 0)
+    assert (len(log.requests), len(log.orphans)) == (REQUESTS, 0)
     assert len(labelling.rows) > 1000
     assert labelling.reasons["correction_conflict"] > 5
     assert [r.rater for r in labelling.distrusted if r.rater == CARELESS] == [CARELESS]
