@@ -130,27 +130,42 @@ def upturn(capfd: pytest.CaptureFixture[str]) -> Upturn:
     return run
 
 
+@dataclass
+class Served:
+    """The scripted model behind HTTP; ``latency_s`` may be changed while it runs."""
+
+    base: str = ""
+    latency_s: float = 0.0
+    calls: int = 0
+
+    def wait_for(self, calls: int) -> None:
+        """Returns when that many calls have arrived."""
+        for _ in range(600):
+            if self.calls >= calls:
+                return
+            time.sleep(0.05)
+        raise AssertionError(f"only {self.calls} of {calls} calls arrived")
+
+
 @contextmanager
-def serving(latency_s: float = 0.0) -> Iterator[tuple[str, list[float]]]:
-    """Serves the scripted model as an OpenAI-compatible server; yields address and call times."""
-    calls: list[float] = []
+def serving() -> Iterator[Served]:
+    """Serves the scripted model as an OpenAI-compatible server on loopback."""
+    served = Served()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # Otherwise each answer waits for the acknowledgement of its headers.
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            calls.append(time.monotonic())
-            time.sleep(latency_s)
+            served.calls += 1
+            time.sleep(served.latency_s)
             body = json.dumps(_completion(asked)).encode()
-            # A client that was interrupted does not wait for its answer.
-            try:
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body)
-            except OSError:
-                self.close_connection = True
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Keeps the test's output clean."""
@@ -166,7 +181,8 @@ def serving(latency_s: float = 0.0) -> Iterator[tuple[str, list[float]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_port}/v1", calls
+        served.base = f"http://127.0.0.1:{server.server_port}/v1"
+        yield served
     finally:
         server.shutdown()
         thread.join()

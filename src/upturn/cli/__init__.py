@@ -20,7 +20,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
     # Threads that wait must not spin: on a busy machine that makes a local model many times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    signal.signal(signal.SIGINT, _interrupted)
+    # A shell that starts us in the background has it ignored, and it stays so.
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _interrupted)
     try:
         code = run(arguments)
         sys.stdout.flush()

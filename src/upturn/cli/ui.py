@@ -81,9 +81,9 @@ def _serve(database: Path, port: int) -> int:
     command += ["--backend-store-uri", sqlite_uri(database)]
     # The job runner costs two gigabytes and serves nothing that Upturn uses.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    before = signal.signal(signal.SIGTERM, _terminated)
     # MLflow starts a server process of its own and does not always end it: a group ends together.
     server = subprocess.Popen(command, env=environment, start_new_session=True)
-    before = signal.signal(signal.SIGTERM, _terminated)
     try:
         return server.wait()
     except KeyboardInterrupt:

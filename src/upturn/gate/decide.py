@@ -163,10 +163,10 @@ def _against(e: _Evidence, effect: float, high: float) -> tuple[str, ...]:
     if effect <= 0:
         reasons.append(f"The challenger is not better: {effect:+.3f}.")
     elif effect < e.rules.min_gain:
+        reach = "up to" if high >= e.rules.min_gain else "not even"
         reasons.append(
-            f"The gain seen, {effect:+.3f}, is below min_gain {e.rules.min_gain}, the smallest worth "
-            f"a release ({'up to ' if high >= e.rules.min_gain else 'not even '}{high:+.3f} is "
-            "plausible)."
+            f"The gain seen, {effect:+.3f}, is below min_gain {e.rules.min_gain}, the smallest "
+            f"worth a release ({reach} {high:+.3f} is plausible)."
         )
     return tuple(reasons)
 

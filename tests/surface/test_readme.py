@@ -1,0 +1,113 @@
+"""The README does what it says: every shell block runs, every make target exists, numbers fit."""
+
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.unit.quickstart.guessing import guess
+from upturn.feedback import write_log
+from upturn.lm.connect import connect_engine, identify
+from upturn.pipeline.parts import Parts
+from upturn.pipeline.progress import Silent
+from upturn.pipeline.turn import World, run_turn
+from upturn.pipeline.world import mlflow_store
+from upturn.quickstart import generate
+from upturn.quickstart.project import LOG, write_project
+from upturn.testing.engine import FakeEngine
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
+
+
+def nearest(request):
+    """Answers as the demo that shares most words with the message."""
+    if len(request.messages) < 3:
+        return "[[ ## team ## ]]\nBilling\n\n[[ ## priority ## ]]\nnormal\n\n[[ ## completed ## ]]\n"
+    texts = [m.text for m in request.messages]
+    words = set(texts[-1].split("[[ ## message ## ]]")[1].split("Respond with")[0].lower().split())
+    demos = list(zip(texts[:-1:2], texts[1:-1:2], strict=True))
+    return max(demos, key=lambda d: len(words & set(d[0].lower().split())))[1]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory):
+    """What `make demo` leaves, with a scripted model in place of the embedded one."""
+    folder = tmp_path_factory.mktemp("demo")
+    write_project(folder, progress=Silent(), with_log=False)
+    (folder / LOG).parent.mkdir(parents=True)
+    write_log(folder / LOG, generate(1, guess, model="guess@1"))
+    config = folder / "configs" / "ticket_triage.yaml"
+    # The page's commands do not depend on how long the search was.
+    config.write_text(re.sub(r"n_trials: \d+", "n_trials: 4", config.read_text()))
+    parts = Parts.load(config)
+
+    @contextmanager
+    def connect(parts, cache, meter):
+        with connect_engine(
+            FakeEngine(nearest),
+            model_id=identify(parts.model),
+            cache=cache,
+            meter=meter,
+            spec=parts.model,
+        ) as connection:
+            yield connection
+
+    world = World(
+        identify=lambda parts: identify(parts.model),
+        connect=connect,
+        store=mlflow_store,
+        clock=lambda: datetime.now(UTC),
+        progress=Silent(),
+        who="tester",
+    )
+    result = run_turn(parts, world)
+    assert result.verdict == "PROMOTE"
+    return folder
+
+
+def test_there_are_blocks_to_run():
+    assert len(BLOCKS) == 4
+    assert len(COMMANDS) == 10
+
+
+@pytest.mark.parametrize("target", [c for c in COMMANDS if c.startswith("make ")])
+def test_make_targets_exist(target):
+    made = subprocess.run([*target.split(), "--dry-run"], cwd=ROOT, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert "pip install" in made.stdout or "pytest" in made.stdout or "upturn" in made.stdout
+
+
+@pytest.mark.local
+def test_every_other_command_runs_in_the_order_of_the_page(project):
+    bin_folder = Path(sys.executable).parent
+    assert shutil.which("upturn", path=str(bin_folder)), "install the project first: make test"
+    for command in COMMANDS:
+        if command.startswith("make "):
+            continue
+        done = subprocess.run(
+            f"{bin_folder}/{command}", shell=True, cwd=project, capture_output=True, text=True
+        )
+        assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert (project / "exported" / "ticket_triage" / "manifest.json").exists()
+
+
+def test_links_lead_to_files():
+    for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_yaml_of_the_readme_is_a_config(tmp_path):
+    from upturn.config import load_config
+
+    (block,) = re.findall(r"^```yaml\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    path = tmp_path / "x.yaml"
+    path.write_text(block)
+    assert load_config(path).promotion == "ask"
