@@ -63,7 +63,7 @@ def test_a_cache_that_is_no_database_is_moved_aside(finished: Finished, upturn: 
 
 def test_a_changed_ledger_and_a_changed_snapshot_are_found(finished: Finished, upturn: Upturn):
     ledger = finished.workspace / "ledger.jsonl"
-    ledger.write_text(ledger.read_text().replace('"number": 1', '"number": 0', 1))
+    ledger.write_text(ledger.read_text().replace('"alpha":0.025', '"alpha":0.05'))
     rows = finished.workspace / "snapshots" / finished.first.snapshot[:12] / "dev.jsonl"
     rows.write_text(rows.read_text().replace("returns", "billing", 1))
     found = upturn("doctor", "--json")

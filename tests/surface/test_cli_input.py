@@ -11,7 +11,6 @@ import pytest
 import yaml
 
 from tests.surface.conftest import NOBODY, Finished, Upturn, write_project
-from upturn import cli
 from upturn.config import load_config
 
 ROOT = Path(__file__).parents[2]
@@ -35,7 +34,7 @@ def test_every_command_is_in_the_help(upturn: Upturn):
 def test_every_command_has_help(command: str, upturn: Upturn):
     shown = upturn(command, "--help")
     assert (shown.code, shown.err) == (0, "")
-    assert shown.out.startswith(f"Usage: upturn {command}") or f" {command} " in shown.out
+    assert shown.out.startswith(f"Usage: upturn {command} ")
     described = [line.split() for line in shown.out.splitlines() if line.startswith("  --")]
     assert described
     assert all(len(words) > 1 for words in described), "an option without a word of help"
@@ -86,10 +85,11 @@ def test_bad_input_is_exit_2_with_the_reason_on_stderr_only(
     assert "Traceback" not in ran.err
 
 
-def test_ctrl_c_is_130(monkeypatch: pytest.MonkeyPatch, finished: Finished, capsys):
+def test_ctrl_c_is_130(finished: Finished, upturn: Upturn):
     (finished.root / "programs" / "triage.py").write_text("raise KeyboardInterrupt\n")
-    assert cli.run(["validate", str(finished.config)]) == 130
-    assert "interrupted" in capsys.readouterr().err
+    ran = upturn("validate", finished.config)
+    assert (ran.code, ran.out) == (130, "")
+    assert "interrupted" in ran.err
 
 
 def test_a_database_of_another_mlflow_names_both_revisions(finished: Finished, upturn: Upturn):

@@ -10,6 +10,9 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+
+INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -34,24 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
-    from click.exceptions import Abort, ClickException, Exit
+    import typer
 
     from upturn.cli.app import app
     from upturn.errors import UpturnError
 
+    # Typer may carry a click of its own, which it does not export: its errors are no click's.
+    errors = import_module(typer.BadParameter.__module__)
     try:
-        result = app(args=arguments, standalone_mode=False)
-    except Exit as error:
-        return error.exit_code
-    except ClickException as error:
+        result = app(args=arguments, prog_name="upturn", standalone_mode=False)
+    except errors.ClickException as error:
         error.show()
         return 2
     except UpturnError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    except (KeyboardInterrupt, Abort):
+    except (KeyboardInterrupt, typer.Abort):
+        result = INTERRUPTED
+    if result == INTERRUPTED:
         print("interrupted; run the same command again to go on where it stopped", file=sys.stderr)
-        return 130
     return result if isinstance(result, int) else 0
 
 
@@ -61,7 +65,7 @@ def _interrupted(number: int, frame: object) -> None:
     In order means: calls in flight are waited for, because they are paid for. Stopping at once
     loses only those: every other answer is on disk, and the system frees the workspace's lock.
     """
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    signal.signal(signal.SIGINT, lambda *_: os._exit(INTERRUPTED))
     # Not print: the handler may have interrupted a print.
     os.write(2, b"stopping; Ctrl-C again to stop at once\n")
     raise KeyboardInterrupt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from upturn.gate import GateReport
 from upturn.pipeline.judge import Judgement
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.recording import Recorder
@@ -117,7 +118,7 @@ def write_report(
 
 
 def next_steps(
-    parts: Parts, verdict: str, version: str, promoted: bool, rows_needed: int | None
+    parts: Parts, gate: GateReport | None, version: str, *, promoted: bool
 ) -> Sequence[str]:
     """Returns the commands worth typing next, the most useful first."""
     name, config = parts.config.name, parts.path
@@ -129,9 +130,10 @@ def next_steps(
         )
     if version:
         return (f"upturn promote {name} {version}", f"upturn ui {config}")
-    if verdict == Verdict.INCONCLUSIVE and rows_needed:
+    if gate and gate.rows_needed:
         return (
-            f"bring feedback for a holdout of about {rows_needed} rows, then: upturn run {config}",
+            f"bring feedback for a holdout of about {gate.rows_needed} rows, then: "
+            f"upturn run {config}",
             f"upturn ui {config}",
         )
     return (f"upturn ui {config}", f"upturn history {name}")
