@@ -50,7 +50,7 @@ def test_the_version_is_one_line(upturn: Upturn):
     ("arguments", "told"),
     [
         (["frobnicate"], "frobnicate"),
-        (["run"], "CONFIG"),
+        (["run"], "'config'"),
         (["run", "configs/absent.yaml"], "no such config file"),
         (["run", "configs/tickets.yaml", "search.n_trails=3"], "n_trials"),
         (["run", "configs/tickets.yaml", "search.n_trials=0"], "search.n_trials"),
@@ -96,7 +96,12 @@ def test_a_database_of_another_mlflow_names_both_revisions(finished: Finished, u
     with closing(sqlite3.connect(finished.workspace / "mlflow.db")) as db, db:
         (head,) = db.execute("select version_num from alembic_version").fetchone()
         db.execute("update alembic_version set version_num = 'feedc0ffee00'")
-    for command in (["promote", "tickets", "2"], ["ls"], ["run", finished.config], ["export", "tickets"]):
+    for command in (
+        ["promote", "tickets", "2"],
+        ["ls"],
+        ["run", finished.config],
+        ["export", "tickets"],
+    ):
         ran = upturn(*command)
         assert (ran.code, ran.out) == (2, ""), command
         assert "feedc0ffee00" in ran.err

@@ -27,10 +27,13 @@ BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
 
 
+ALWAYS = "[[ ## team ## ]]\nBilling\n\n[[ ## priority ## ]]\nlow\n\n[[ ## completed ## ]]\n"
+
+
 def nearest(request):
     """Answers as the demo that shares most words with the message."""
     if len(request.messages) < 3:
-        return "[[ ## team ## ]]\nBilling\n\n[[ ## priority ## ]]\nnormal\n\n[[ ## completed ## ]]\n"
+        return ALWAYS
     texts = [m.text for m in request.messages]
     words = set(texts[-1].split("[[ ## message ## ]]")[1].split("Respond with")[0].lower().split())
     demos = list(zip(texts[:-1:2], texts[1:-1:2], strict=True))

@@ -79,6 +79,8 @@ def _serve(database: Path, port: int) -> int:
 
     command = [sys.executable, "-m", "mlflow", "ui", "--host", HOST, "--port", str(port)]
     command += ["--backend-store-uri", sqlite_uri(database)]
+    # MLflow starts four workers where it is not told; this one serves one person.
+    command += ["--workers", "1"]
     # The job runner costs two gigabytes and serves nothing that Upturn uses.
     environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     before = signal.signal(signal.SIGTERM, _terminated)

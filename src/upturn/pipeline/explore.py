@@ -113,7 +113,8 @@ class Exploration:
         )
         return Search(
             catalogue,
-            self.start,
+            # The same prompt, spelled in ids, so that its run compares with those of the trials.
+            catalogue.candidate(catalogue.choices(self.start)),
             searched=self.dev.searched,
             fresh=self.dev.fresh,
             evaluator=self.evaluator,

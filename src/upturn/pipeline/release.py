@@ -38,7 +38,10 @@ class Releases:
             program=self.program,
             turn="adoption",
             report_json={},
-            files={"program.json": program_json.encode()},
+            files={
+                "program.json": program_json.encode(),
+                "decision.md": b"The program as written, adopted as the first champion.",
+            },
         )
         self.ledger.append_adoption(program=self.program, version=version)
         self.registry.set_champion(self.program, version)
@@ -103,7 +106,7 @@ class Releases:
                 return str(entry.data["previous"])
         raise InputError(
             f"{self.program} version {current.version} has no champion before it",
-            fix=f"upturn history --program {self.program}",
+            fix=f"upturn history {self.program}",
         )
 
     def _move(self, version: str, kind: str, *, turn: str, who: str, reason: str) -> None:
