@@ -47,6 +47,8 @@ class Prompter:
     def __init__(self, tokenizer: Any) -> None:
         self._tokenizer = tokenizer
         self._special: list[str] = [t for t in tokenizer.all_special_tokens if t]
+        added = tokenizer.added_tokens_decoder.values()
+        self._control = sorted({t.content for t in added if t.special and len(t.content) > 1})
         self._lock = threading.Lock()
         self._heads: OrderedDict[Turns, _Head] = OrderedDict()
 
@@ -88,12 +90,18 @@ class Prompter:
 
         try:
             return self._tokenizer.apply_chat_template(
-                [{"role": role, "content": content} for role, content in turns],
+                [{"role": role, "content": self._inert(content)} for role, content in turns],
                 add_generation_prompt=True,
                 tokenize=False,
             )
         except TemplateError as error:
             raise InvalidRequestError(f"the chat template refuses the messages: {error}") from error
+
+    def _inert(self, content: str) -> str:
+        """Breaks up control tokens in a message: what a user writes ends no turn and begins none."""
+        for token in self._control:
+            content = content.replace(token, f"{token[0]} {token[1:]}")
+        return content
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
