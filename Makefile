@@ -28,8 +28,8 @@ $(LOG): | $(VENV)/.local
 demo: $(VENV)/.local $(LOG)  ## from production feedback to a promoted version, offline
 	$(BIN)/upturn run configs/ticket_triage.yaml
 
-test: $(VENV)/.dev  ## the whole suite
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+test: $(VENV)/.dev  ## the whole suite; ARGS go to pytest
+	$(BIN)/python -m pytest -n 2 $(ARGS)
 
 check: $(VENV)/.dev  ## lint, format, types
 	$(BIN)/ruff check .
