@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version as installed
 from pathlib import Path
@@ -22,27 +22,23 @@ _DSPY = "dspy"
 def export_version(
     found: RegisteredVersion,
     out: Path,
-    *,
-    messages: Sequence[Mapping[str, Json]] | None = None,
-    program_ref: str = "",
 ) -> Path:
     """Writes a version's bundle and returns its folder.
 
     The folder holds ``program.json`` (for ``program.load``), ``candidate.json``, ``report.json``,
-    ``card.md``, ``manifest.json`` (hashes of the rest), the other files of the version, and
-    ``prompt.json`` where messages are given. Writing the same bundle again changes nothing.
+    ``card.md``, ``manifest.json`` (hashes of the rest) and the other files of the version, such as
+    ``prompt.json``: the chat messages for servers that do not run DSPy. Writing the same bundle
+    again changes nothing.
 
     Args:
         found: the version, as the registry loaded it.
         out: the folder to write; its parents are made.
-        messages: chat messages of one rendered request, for servers that do not run DSPy.
-        program_ref: where the program's code is, ``file.py:Name``.
 
     Raises:
         InputError: the version has no ``program.json``.
         StorageError: ``out`` holds something else, or cannot be written.
     """
-    content = _content(found, messages, program_ref)
+    content = _content(found)
     with _os_errors(out):
         if _has_entries(out):
             _expect_same(out, content)
@@ -76,20 +72,15 @@ def verify(folder: Path) -> dict[str, Json]:
     return manifest
 
 
-def _content(
-    found: RegisteredVersion, messages: Sequence[Mapping[str, Json]] | None, program_ref: str
-) -> dict[str, bytes]:
+def _content(found: RegisteredVersion) -> dict[str, bytes]:
     if "program.json" not in found.files:
         what = f"{found.program} version {found.version} must hold program.json, has "
         raise InputError(what + ", ".join(sorted(found.files)), fix="upturn history")
     content = {**found.files, "program.json": _loadable(found.files["program.json"])}
-    content["card.md"] = card(found, program_ref).encode()
-    if messages is not None:
-        content["prompt.json"] = dump({"messages": [dict(m) for m in messages]})
+    content["card.md"] = card(found).encode()
     manifest = {
         "format": FORMAT,
         "program": found.program,
-        "program_ref": program_ref,
         "version": found.version,
         "turn": found.turn,
         "candidate": found.candidate.id,

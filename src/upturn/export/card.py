@@ -36,8 +36,9 @@ program.load("program.json")
 """
 
 
-def card(found: RegisteredVersion, program_ref: str = "") -> str:
+def card(found: RegisteredVersion) -> str:
     """Returns the card as markdown. Scores are fractions."""
+    program_ref = found.manifest.get("facts", {}).get("program", "")
     return _TEMPLATE.format(
         program=found.program,
         version=found.version,

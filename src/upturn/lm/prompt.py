@@ -98,7 +98,7 @@ class Prompter:
             raise InvalidRequestError(f"the chat template refuses the messages: {error}") from error
 
     def _inert(self, content: str) -> str:
-        """Breaks up control tokens in a message: what a user writes ends no turn and begins none."""
+        """Breaks up control tokens: what a user writes ends no turn and begins none."""
         for token in self._control:
             content = content.replace(token, f"{token[0]} {token[1:]}")
         return content

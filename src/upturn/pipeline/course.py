@@ -161,7 +161,11 @@ class Course:
             recorder=self._recorder,
             search=search,
             decision=render_decision(self._report()),
-            facts={"model": self.connection.model_id, "snapshot": self.snapshot.id},
+            facts={
+                "program": config.program,
+                "model": self.connection.model_id,
+                "snapshot": self.snapshot.id,
+            },
         )
 
     def _close(self) -> tuple[TurnResult, bool]:

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from upturn.report import format
 from upturn.report.decision import HEADLINES
 from upturn.report.turn import TurnReport
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
-_COLOURS = {"PROMOTE": "green", "HOLD": "yellow", "INCONCLUSIVE": "yellow", "NO DECISION": "red"}
 
 
 def summary_lines(turn: TurnReport) -> list[tuple[str, str]]:
@@ -34,22 +27,6 @@ def summary_text(turn: TurnReport) -> str:
     """Returns the summary as plain text, for logs and pipes."""
     lines = [f"{label:>8}  {text}" for label, text in summary_lines(turn)]
     return "\n".join([f"{turn.verdict}  {turn.program}  {_outcome(turn)}", *lines])
-
-
-def summary_panel(turn: TurnReport) -> RenderableType:
-    """Returns the summary for a terminal. Texts are data: no markup in them is interpreted."""
-    from rich.panel import Panel
-    from rich.table import Table
-    from rich.text import Text
-
-    colour = _COLOURS[turn.verdict]
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(justify="right", style="dim")
-    grid.add_column(overflow="fold")
-    for label, text in summary_lines(turn):
-        grid.add_row(label, Text(text, style="bold" if label in ("result", "next", "") else ""))
-    title = Text.assemble((f" {turn.verdict} ", f"bold {colour}"), f"{turn.program} ")
-    return Panel(grid, title=title, title_align="left", subtitle=Text(_outcome(turn)))
 
 
 def _outcome(turn: TurnReport) -> str:

@@ -36,27 +36,29 @@ REPORT = {
 }
 
 
+PROMPT = '[{"role": "user", "content": "hé {text}"}]'.encode()
+
+
 def registered(
     program_json: bytes | None = b"{}", report: dict[str, object] | None = None
 ) -> RegisteredVersion:
     registry = MemoryRegistry()
-    files = {} if program_json is None else {"program.json": program_json}
+    files = {"prompt.json": PROMPT}
+    if program_json is not None:
+        files["program.json"] = program_json
     version = registry.register(
         CANDIDATE,
         program="triage",
         turn="t1",
         report_json=REPORT if report is None else report,
         files=files,
-        facts={"snapshot": "cd" * 32, "model": "upturn-mini@00"},
+        facts={"snapshot": "cd" * 32, "model": "upturn-mini@00", "program": "p.py:Triage"},
     )
     return registry.load("triage", version)
 
 
 def test_a_bundle_verifies_and_says_what_it_is(tmp_path: Path) -> None:
-    messages = [{"role": "user", "content": "hé"}]
-    out = export_version(
-        registered(), tmp_path / "a" / "out", messages=messages, program_ref="p.py:Triage"
-    )
+    out = export_version(registered(), tmp_path / "a" / "out")
     names = {p.name for p in out.iterdir()}
     expected = {"program.json", "candidate.json", "report.json", "card.md", "prompt.json"}
     assert names == expected | {"manifest.json"}
@@ -64,7 +66,8 @@ def test_a_bundle_verifies_and_says_what_it_is(tmp_path: Path) -> None:
     assert (manifest["version"], manifest["verdict"]) == ("1", "PROMOTE")
     assert manifest["facts"]["model"] == "upturn-mini@00"
     assert Candidate.from_json(json.loads((out / "candidate.json").read_text())) == CANDIDATE
-    assert json.loads((out / "prompt.json").read_text()) == {"messages": messages}
+    assert (out / "prompt.json").read_bytes() == PROMPT
+    assert "`p.py:Triage`" in (out / "card.md").read_text()
     assert [p.name for p in out.parent.iterdir()] == ["out"], "nothing half-made is left beside it"
 
 

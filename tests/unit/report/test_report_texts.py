@@ -23,7 +23,6 @@ from upturn.report import TurnCost, TurnReport, format, render_decision, render_
 from upturn.report.changes import as_patch, changes
 from upturn.report.figures import TrialPoint, best_so_far, search_figure
 from upturn.report.rows import row_changes
-from upturn.report.summary import summary_panel
 from upturn.report.templating import cell, fence
 
 EVIL = "<script>alert('x')</script>"
@@ -174,16 +173,6 @@ def test_the_summary_answers_five_questions_in_ten_lines() -> None:
     assert lines[5].endswith("5,120 model calls (1,130 cached), $0.00, 83.2 s")
     assert lines[6].endswith("next  upturn ui")
     assert len(lines) <= 10
-
-
-def test_the_panel_shows_text_as_text() -> None:
-    from rich.console import Console
-
-    out = io.StringIO()
-    turn = replace(TURN, gate=replace(GATE, reasons=("[red]not markup[/red]",)))
-    Console(file=out, width=120).print(summary_panel(turn))
-    assert "[red]not markup[/red]" in out.getvalue()
-    assert "PROMOTE" in out.getvalue()
 
 
 class Tags(HTMLParser):
