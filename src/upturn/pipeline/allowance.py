@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from upturn.errors import ConfigError
 from upturn.lm import Caps, Meter
 
+#: Answers before a pace is believed.
+PACE_ANSWERS = 200
+
 
 @dataclass(frozen=True, kw_only=True)
 class Allowance:
@@ -44,7 +47,10 @@ class Allowance:
         totals = self.meter.totals()
         # Until something was paid for there is no price to go by.
         per_call = totals.usd / totals.calls if totals.calls else 0.0
-        pace = totals.seconds / totals.calls if totals.calls else 0.0
+        # Answers from the cache count: a resumed turn spends its first minute on little else, and
+        # what it takes to start must not pass for the pace of the model.
+        answers = totals.calls + totals.cached_calls
+        pace = totals.seconds / answers if answers >= PACE_ANSWERS else 0.0
         limits = (
             ("calls", self.caps.max_calls, totals.calls + needed),
             ("usd", self.caps.max_usd, totals.usd + needed * per_call),
