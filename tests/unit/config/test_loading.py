@@ -87,9 +87,16 @@ def test_a_missing_file_points_to_init(tmp_path):
     assert "upturn init" in problems(tmp_path / "absent.yaml")
 
 
-@pytest.mark.parametrize("override", ["n_trials", "=3", "name.x=1"])
-def test_bad_overrides(written, override):
-    problems(written(GOOD), [override])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("n_trials", "an override must be key.path=value, got 'n_trials'"),
+        ("=3", "an override must be key.path=value, got '=3'"),
+        ("name.x=1", "name.x: name holds no keys"),
+    ],
+)
+def test_bad_overrides(written, override, message):
+    assert message in problems(written(GOOD), [override])
 
 
 def test_the_root_is_the_folder_that_holds_configs(written, tmp_path):
