@@ -9,9 +9,11 @@
     │   ├── ModelError                   the model cannot be loaded, reached or used
     │   ├── StorageError                 disk full, read-only, locked, or made by another version
     │   │   └── CorruptionError          content does not match its hash
+    │   ├── TrainingError                a fine-tune job ended without an adapter
     │   └── MissingExtraError            an optional dependency is not installed
     ├── BudgetExceededError     exit 2   a cap on calls, money or time was reached
-    └── OutageError             exit 2   the model could not be reached in mid-run
+    ├── OutageError             exit 2   the model could not be reached in mid-run
+    └── StoppedError            exit 130 somebody stopped a fine-tune job; it can go on
 
 A message has three parts: the rule that must hold with the value that was found (``what``), where
 (``where``: a file, a line, a key), and the command to type next (``fix``).
@@ -76,6 +78,10 @@ class CorruptionError(StorageError):
     """Stored content does not match the hash that names it."""
 
 
+class TrainingError(InputError):
+    """A fine-tune job ended without an adapter; its last whole checkpoint stands."""
+
+
 class MissingExtraError(InputError):
     """An optional dependency is missing.
 
@@ -101,3 +107,9 @@ class OutageError(UpturnError):
     """The model could not be reached in mid-run: the turn cannot conclude, and scores nothing."""
 
     exit_code = 2
+
+
+class StoppedError(UpturnError):
+    """Somebody stopped a fine-tune job in mid-run: it wrote a checkpoint and can go on."""
+
+    exit_code = 130

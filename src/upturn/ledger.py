@@ -34,6 +34,7 @@ class EntryKind(StrEnum):
     ADOPTION = "adoption"
     PROMOTION = "promotion"
     ROLLBACK = "rollback"
+    FORGET = "forget"
     REPAIR = "repair"
 
 
@@ -130,8 +131,7 @@ class Ledger:
             number = len(earlier) + 1
             level = alpha(number, sum(look.alpha for look in earlier))
             look = Look(holdout=holdout, number=number, alpha=level, turn=turn)
-            data = {"holdout": holdout, "number": number, "alpha": level, "turn": turn}
-            append(EntryKind.LOOK, program, data)
+            append(EntryKind.LOOK, program, asdict(look))
             return look
 
     def append_decision(
@@ -139,12 +139,11 @@ class Ledger:
     ) -> Entry:
         """Records a turn's verdict with its numbers."""
         data = {"turn": turn, "verdict": str(verdict), "report": dict(report)}
-        with self._appending() as (entries, append):
-            same = (EntryKind.DECISION, program, canonical_json(data))
-            for entry in entries:
-                if (entry.kind, entry.program, canonical_json(entry.data)) == same:
-                    return entry
-            return append(EntryKind.DECISION, program, data)
+        return self._once(EntryKind.DECISION, program, data)
+
+    def append_forget(self, data: Mapping[str, Json]) -> Entry:
+        """Records what was removed: hashes, ids of our own and counts, never content."""
+        return self._once(EntryKind.FORGET, "", data)
 
     def append_adoption(
         self, *, program: str, version: str, who: str = "", turn: str = ""
@@ -163,6 +162,12 @@ class Ledger:
     ) -> Entry:
         """Records that an earlier version became the champion again."""
         return self._move(EntryKind.ROLLBACK, program, version, previous, turn, who, reason)
+
+    def _once(self, kind: EntryKind, program: str, data: Mapping[str, Json]) -> Entry:
+        with self._appending() as (entries, append):
+            same = (kind, program, canonical_json(data))
+            held = (e for e in entries if (e.kind, e.program, canonical_json(e.data)) == same)
+            return next(held, None) or append(kind, program, data)
 
     def _move(self, kind: EntryKind, program: str, *values: str) -> Entry:
         fields = ("version", "previous", "turn", "who", "reason")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,8 @@ class Example:
         reason: the rule that gave the label.
         event_ids: the events the row came from.
         slices: slice name -> value, for guards and reports.
+        consent: the purposes that whoever sent it agreed to; None where nothing was stated.
+        notes: what people wrote about the answer (comments), for proposers that read them.
     """
 
     id: str
@@ -53,14 +55,33 @@ class Example:
     reason: str = ""
     event_ids: tuple[str, ...] = ()
     slices: Mapping[str, str] = field(default_factory=dict)
+    consent: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Json]:
-        return asdict(self)
+        """Returns the row as JSON; ``consent`` and ``notes`` only where there are any."""
+        row = {name: getattr(self, name) for name in _EXAMPLE_KEYS}
+        if self.consent is not None:
+            row["consent"] = list(self.consent)
+        if self.notes:
+            row["notes"] = list(self.notes)
+        return row
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Example:
-        made: dict[str, Json] = {**value, "event_ids": tuple(value.get("event_ids", ()))}
+        consent = value.get("consent")
+        made: dict[str, Json] = {
+            **value,
+            "event_ids": tuple(value.get("event_ids", ())),
+            "consent": None if consent is None else tuple(consent),
+            "notes": tuple(value.get("notes", ())),
+        }
         return cls(**made)
+
+
+_EXAMPLE_KEYS = (
+    *("id", "inputs", "labels", "group", "time", "weight", "reason", "event_ids", "slices"),
+)
 
 
 class Outcome(StrEnum):
@@ -144,20 +165,36 @@ class Candidate:
     Attributes:
         states: predictor name -> state, for every predictor of the program.
         choices: where it came from, e.g. ``{"predict.instruction": "i-seed"}``; not part of the id.
+        settings: how it is run, where that differs from the config: ``temperature`` (number),
+            ``adapter`` ("chat", "json", "xml"), ``module`` ("predict", "cot"), ``model`` (a name),
+            ``weights`` (a trained adapter's id).
     """
 
     states: Mapping[str, PromptState]
     choices: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Json] = field(default_factory=dict)
 
     @property
     def id(self) -> str:
-        return content_hash({k: s.to_json() for k, s in self.states.items()}, length=12)
+        return content_hash(self._content(), length=12)
 
     def to_json(self) -> dict[str, Json]:
+        settings = {"settings": dict(self.settings)} if self.settings else {}
         return {
             "states": {k: s.to_json() for k, s in self.states.items()},
             "choices": dict(self.choices),
+            **settings,
         }
+
+    def _content(self) -> Json:
+        states = {k: s.to_json() for k, s in self.states.items()}
+        # A candidate without settings keeps the id that it had before there were any.
+        return [states, dict(self.settings)] if self.settings else states
+
+    @property
+    def prompt_chars(self) -> int:
+        """Length of the prompt's own text: of equals the shorter wins."""
+        return sum(len(str(s.to_json())) for s in self.states.values())
 
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> Candidate:
@@ -165,7 +202,11 @@ class Candidate:
             k: PromptState(instruction=s["instruction"], demos=tuple(s["demos"]))
             for k, s in value["states"].items()
         }
-        return cls(states=states, choices=dict(value.get("choices", {})))
+        return cls(
+            states=states,
+            choices=dict(value.get("choices", {})),
+            settings=dict(value.get("settings", {})),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

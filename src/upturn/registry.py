@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from upturn.errors import CorruptionError
 from upturn.records import Candidate, Json
-from upturn.tracking.mlflow import note
+from upturn.tracking.mlflow import clean_name, note
 from upturn.tracking.mlflow_client import check_name, storage_errors, tracking_uri_set
 from upturn.tracking.mlflow_store import MlflowStore
 from upturn.tracking.versions import (
@@ -174,6 +174,7 @@ class MlflowRegistry:
                 candidate_id=v.tags.get("candidate", ""),
                 verdict=v.tags.get("verdict", ""),
                 is_champion=str(v.version) == champion,
+                stale="stale" in v.tags,
             )
             for v in found
         ]
@@ -226,7 +227,7 @@ class MlflowRegistry:
             name=f"{program}-{candidate.id}",
             source_run_id=run_id or None,
             tags=dict(tags),
-            params={k: v[:500] for k, v in candidate.choices.items()},
+            params={clean_name(k): v[:500] for k, v in candidate.choices.items()},
             model_type="dspy-program",
         )
         with tempfile.TemporaryDirectory(prefix="upturn-") as folder:

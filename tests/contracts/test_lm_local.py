@@ -140,14 +140,32 @@ def test_max_tokens_end_and_stop_strings(engine: Any) -> None:
     assert stopped.message.text == full.message.text.split("[[ ## priority")[0]
 
 
+def test_sampling_one_by_one_is_the_same_to_the_token() -> None:
+    """Without company and guesses, the same request is the same arithmetic."""
+    from upturn.lm.local import LocalEngine
+
+    warm = [prompt(i, temperature=2.0, max_tokens=12) for i in range(8)]
+    alone = LocalEngine(mini.weights_dir(), model_id="mini@test", draft_tokens=0)
+    try:
+        first, again = ([alone.complete(r).message.text for r in warm] for _ in range(2))
+    finally:
+        alone.close()
+    assert again == first
+
+
 def test_sampling_is_seeded_by_content_seed_and_rollout(engine: Any) -> None:
     def texts(**config: Any) -> list[str]:
         warm = {"temperature": 2.0, "max_tokens": 12, **config}
         return [r.message.text for r in ask_all(engine, [prompt(i, **warm) for i in range(8)])]
 
+    def same(ours: list[str], theirs: list[str]) -> int:
+        return sum(a == b for a, b in zip(ours, theirs, strict=True))
+
     first = texts()
-    assert texts() == first
-    assert texts(seed=1) != first
+    # Threads batch differently each time, and a batch's shape moves the last digits of a logit: of
+    # 100,000 draws one may then be another (tests/unit/lm/test_lm_sampling.py).
+    assert same(texts(), first) >= 7
+    assert same(texts(seed=1), first) <= 4
     assert texts(top_k=1) == texts(temperature=0.0)
     warm = prompt(0, temperature=2.0, max_tokens=12)
     with rollout(1):

@@ -1,22 +1,29 @@
-"""Servers that are dead, refuse the key, do not know the model, or answer garbage."""
+"""Servers that are dead, refuse the key, do not know the model, answer garbage, or come and go."""
 
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import http.server
 import json
+import random
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from dspy.lm15 import Config, Message, Request
 
-from upturn.errors import ModelError
-from upturn.lm import AnswerCache, Meter, ModelSpec, classify
-from upturn.lm.connect import Connection, connect
+from tests.unit.lm.virtual import JumpClock
+from upturn.errors import ModelError, OutageError
+from upturn.lm import AnswerCache, Meter, ModelSpec, classify, ours
+from upturn.lm.connect import Connection, connect, connect_engine
+from upturn.lm.remote import RemoteEngine
+from upturn.lm.steady import SteadyEngine
 from upturn.records import FailureKind
 
 KEY = "sk-very-secret-0123456789"
@@ -26,25 +33,41 @@ COMPLETION = {
 }
 
 
+GOOD = (200, json.dumps(COMPLETION).encode())
+
+
 @contextmanager
-def serving(answer: Callable[[int], tuple[int, bytes]]) -> Iterator[tuple[str, list[str]]]:
+def serving(
+    answer: Callable[[int], tuple[int, bytes]], headers: dict[str, str] | None = None
+) -> Iterator[tuple[str, list[str]]]:
     """Serves answer(number of the request); yields the address and the keys that were sent."""
     keys: list[str] = []
+    counting = threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
-            keys.append(self.headers.get("Authorization", ""))
-            status, body = answer(len(keys))
+            with counting:
+                keys.append(self.headers.get("Authorization", ""))
+                number = len(keys)
+            status, body = answer(number)
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))
+            for name, value in (headers or {}).items():
+                self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
 
         def log_message(self, *_: object) -> None:
             """Keeps the test's output clean."""
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Server(http.server.ThreadingHTTPServer):
+        request_queue_size = 128
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            """A client that has given up is no error of the server's."""
+
+    server = Server(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
@@ -105,6 +128,21 @@ def test_a_transient_error_is_retried_once_per_spec(tmp_path: Path) -> None:
     assert len(keys) == 2
 
 
+def test_a_server_that_asks_for_fewer_calls_is_there(tmp_path: Path) -> None:
+    told: list[str] = []
+    spec = ModelSpec(model="openai/foo", concurrency=2)
+
+    def answer(n: int) -> tuple[int, bytes]:
+        return (429, b'{"error": {"message": "slow down"}}') if n <= 2 else GOOD
+
+    with serving(answer) as (base, keys), AnswerCache(tmp_path / "a.db") as cache:
+        spec = replace(spec, api_base=base)
+        with connect(spec, cache=cache, meter=Meter(), tell=told.append) as connection:
+            connection.probe()
+            assert connection.lm("hello") == ["ok"]
+    assert (len(keys), told) == (3, ["the server refuses calls: 1 at a time from now"])
+
+
 def test_wrong_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SOME_KEY", KEY)
     body = json.dumps({"error": {"message": f"Incorrect API key provided: {KEY}"}}).encode()
@@ -113,13 +151,29 @@ def test_wrong_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with connected(base, tmp_path, api_key_env="SOME_KEY") as connection:
             with pytest.raises(Exception, match="Incorrect API key") as caught:
                 connection.lm("hello")
-            assert classify(caught.value) is FailureKind.OUTAGE
+            # In mid-run, too: no other row can succeed, so the turn ends and says why.
+            assert classify(caught.value) is None
+            ended = ours(caught.value)
+            assert isinstance(ended, ModelError)
+            assert (ended.what, ended.fix) == (error.what, error.fix)
             assert KEY not in str(caught.value)
     assert f"Bearer {KEY}" in keys
     assert "the key must be accepted" in str(error)
     assert "set SOME_KEY to a valid key" in str(error)
     assert KEY not in str(error)
     assert error.exit_code == 2
+
+
+@pytest.mark.parametrize("status", [402, 429])
+def test_an_account_without_credit_ends_the_turn(tmp_path: Path, status: int) -> None:
+    body = b'{"error": {"message": "You exceeded your quota", "code": "insufficient_quota"}}'
+    with serving(lambda _: (status, body)) as (base, keys), connected(base, tmp_path) as connection:
+        with pytest.raises(Exception, match="exceeded your quota") as caught:
+            connection.lm("hello")
+        ended = ours(caught.value)
+    assert isinstance(ended, ModelError)
+    assert "must have credit" in ended.what
+    assert len(keys) == 1, "waiting mends no account"
 
 
 def test_missing_key(tmp_path: Path) -> None:
@@ -154,7 +208,8 @@ def test_dead_server(tmp_path: Path) -> None:
 def test_garbage(tmp_path: Path, body: bytes) -> None:
     with serving(lambda _: (200, body)) as (base, _):
         error = failing_probe(base, tmp_path)
-        with connected(base, tmp_path, num_retries=0) as connection:
+        patience = {"num_retries": 0, "max_outage_minutes": 0.0}
+        with connected(base, tmp_path, **patience) as connection:
             request = Request(
                 model=connection.model_id, messages=(Message.user("x"),), config=Config()
             )
@@ -163,3 +218,109 @@ def test_garbage(tmp_path: Path, body: bytes) -> None:
             assert classify(caught.value) is FailureKind.OUTAGE
     assert "the server must answer with a completion" in str(error)
     assert "often ending in /v1" in error.fix
+
+
+@contextmanager
+def patient(
+    base: str, tmp_path: Path, told: list[str] | None = None, **settings: object
+) -> Iterator[tuple[Connection, Meter, JumpClock]]:
+    """As ``connect`` makes it, over real HTTP, on a clock that jumps."""
+    # On a clock that jumps for all threads at once, a call's own time means nothing.
+    spec = ModelSpec(model="openai/foo", api_base=base, deadline_s=1e6, **settings)  # type: ignore[arg-type]
+    clock, meter = JumpClock(), Meter()
+    engine = SteadyEngine(
+        RemoteEngine(spec), spec, clock=clock, tell=(told if told is not None else []).append
+    )
+    with (
+        AnswerCache(tmp_path / "a.db") as cache,
+        connect_engine(engine, model_id="foo@1", cache=cache, meter=meter, spec=spec) as connection,
+    ):
+        yield connection, meter, clock
+
+
+def rows(connection: Connection, n: int, threads: int) -> list[str | FailureKind | None]:
+    def row(i: int) -> str | FailureKind | None:
+        try:
+            return connection.lm(f"row {i}")[0]
+        except Exception as error:
+            return classify(error)
+
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(lambda i: contextvars.copy_context().run(row, i), range(n)))
+
+
+def test_a_storm_of_refusals_loses_no_row(tmp_path: Path) -> None:
+    def answer(n: int) -> tuple[int, bytes]:
+        return (429, b'{"error": {"message": "slow down"}}') if n % 3 else GOOD
+
+    with (
+        serving(answer, {"Retry-After": "7"}) as (base, keys),
+        patient(base, tmp_path, concurrency=8) as (connection, meter, clock),
+    ):
+        assert rows(connection, 60, 8) == ["ok"] * 60
+        assert (meter.totals().calls, meter.totals().failed_calls) == (60, 0)
+        assert clock.now() > 7.0, "the header was heard"
+    assert len(keys) == 180
+
+
+def test_three_failures_in_ten_lose_no_row(tmp_path: Path) -> None:
+    rng = random.Random(3)
+    bad = [(500, b"oops"), (200, b"<html>busy</html>"), (200, b'{"choices": []}'), (503, b"")]
+    script = [rng.choice(bad) if rng.random() < 0.3 else GOOD for _ in range(2000)]
+    with (
+        serving(lambda n: script[n - 1]) as (base, keys),
+        patient(base, tmp_path, concurrency=8, num_retries=10) as (connection, meter, _),
+    ):
+        assert rows(connection, 200, 8) == ["ok"] * 200
+        assert meter.totals().calls == 200
+    assert 250 < len(keys) < 330
+
+
+def test_a_server_that_hangs_is_asked_again(tmp_path: Path) -> None:
+    let_go = threading.Event()
+
+    def answer(n: int) -> tuple[int, bytes]:
+        if n <= 4:
+            let_go.wait(60)
+        return GOOD
+
+    with (
+        serving(answer) as (base, keys),
+        patient(base, tmp_path, concurrency=4, timeout_s=0.5, num_retries=20) as (connection, _, _),
+    ):
+        assert rows(connection, 12, 4) == ["ok"] * 12
+        let_go.set()
+    assert len(keys) >= 16
+
+
+def test_a_server_that_goes_away_and_comes_back_loses_no_row(tmp_path: Path) -> None:
+    told: list[str] = []
+
+    def answer(n: int) -> tuple[int, bytes]:
+        return (502, b"bad gateway") if 30 < n <= 70 else GOOD
+
+    with (
+        serving(answer) as (base, keys),
+        patient(base, tmp_path, told, concurrency=4, max_outage_minutes=1e6) as (connection, *_),
+    ):
+        assert rows(connection, 80, 4) == ["ok"] * 80
+    assert "the turn waits for it" in told[0]
+    assert "the turn goes on" in told[-1]
+    assert len(keys) >= 80 + 40
+
+
+def test_a_server_that_stays_away_ends_the_turn(tmp_path: Path) -> None:
+    def answer(n: int) -> tuple[int, bytes]:
+        return (502, b"bad gateway") if n > 10 else GOOD
+
+    with (
+        serving(answer) as (base, _),
+        patient(base, tmp_path, concurrency=4) as (connection, meter, clock),
+    ):
+        found = rows(connection, 40, 4)
+        with pytest.raises(Exception, match=r"must be back within 30\.0 minutes") as caught:
+            connection.lm("one more")
+        assert isinstance(ours(caught.value), OutageError)
+        assert found.count("ok") == meter.totals().calls == 10
+        assert found.count(None) == 30, "each is the turn's end, none is a row"
+        assert clock.now() >= 1800.0

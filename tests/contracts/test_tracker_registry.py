@@ -114,3 +114,14 @@ def test_changed_content_is_refused_and_never_promoted(
     with pytest.raises(CorruptionError):
         registry.set_champion("triage", version)
     assert registry.champion("triage") is None
+
+
+def test_settings_and_their_choices_come_back(registry: Registry) -> None:
+    candidate = Candidate(
+        states=SEED.states,
+        choices={"route.instruction": "i-seed", "@temperature": "s-0.7", "d['k'].demos": "d-0"},
+        settings={"temperature": 0.7, "adapter": "json", "module": "cot", "model": "big"},
+    )
+    loaded = registry.load("triage", register(registry, candidate))
+    assert loaded.candidate == candidate
+    assert loaded.candidate.id != SEED.id

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from upturn.feedback import Feedback, Request, Role, Signal, write_log
+from upturn.events import Feedback, Request, Role, Signal, write_log
 from upturn.lm.connect import connect_engine
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Silent
@@ -57,9 +57,8 @@ data:
 model: {name: fake, concurrency: 4}
 search:
   n_trials: 8
-  startup: 4
   max_demos: 6
-  race: {block_rows: 20, min_rows: 20}
+  evaluations: 500
 gate: {min_gain: 0.1}
 """
 

@@ -18,7 +18,7 @@ from upturn.errors import (
     ProgramError,
     StorageError,
 )
-from upturn.feedback import Feedback, Signal
+from upturn.events import Feedback, Signal
 from upturn.lm.connect import connect
 from upturn.pipeline.turn import run_turn
 from upturn.testing.engine import FakeEngine

@@ -68,11 +68,12 @@ class Killed(BaseException):
     """Stands for SIGKILL: nothing may catch it."""
 
 
-@pytest.mark.parametrize("after", [3, 150, 400, 700])
-def test_a_killed_turn_goes_on_with_the_same_winner_and_pays_once(make_project, after, tmp_path):
+@pytest.mark.parametrize("share", [0.01, 0.3, 0.7, 0.99])
+def test_a_killed_turn_goes_on_with_the_same_winner_and_pays_once(make_project, share, tmp_path):
     whole = make_project()
     expected = run_turn(whole.parts(), whole.world())
     paid = expected.calls
+    after = int(share * paid)
     for path in sorted((tmp_path / "mlruns").rglob("*"), reverse=True):
         path.unlink() if path.is_file() else path.rmdir()
     whole.tracker, whole.registry = type(whole.tracker)(), type(whole.registry)()
@@ -86,15 +87,14 @@ def test_a_killed_turn_goes_on_with_the_same_winner_and_pays_once(make_project, 
         return answer(request)
 
     whole.engine = FakeEngine(dying)
-    if after < paid:
-        with pytest.raises(Killed):
-            run_turn(whole.parts(), whole.world())
+    with pytest.raises(Killed):
+        run_turn(whole.parts(), whole.world())
     whole.engine = FakeEngine(answer)
     resumed = run_turn(whole.parts(), whole.world())
     assert resumed.verdict == expected.verdict
     assert resumed.effect == expected.effect
     assert whole.registry.champion("tickets").candidate.id == _winner(expected, whole)
-    assert min(after, paid) + resumed.calls <= paid * 1.02 + 4
+    assert after + resumed.calls <= paid * 1.02 + 4
     assert resumed.looks == 1
 
 
@@ -146,10 +146,11 @@ def test_an_outage_at_the_gate_is_never_a_promotion(project):
 
 
 def test_a_cap_on_calls_holds_and_leaves_the_gate_its_share(project):
-    result = run_turn(project.parts("budget.max_calls=1400"), project.world())
-    assert project.engine.calls - 1 <= 1400
+    result = run_turn(project.parts("budget.max_calls=480"), project.world())
+    assert project.engine.calls - 1 <= 480
     assert result.n > 0
-    assert result.trials < 8
+    # Uncapped, the turn pays for about 700.
+    assert project.engine.calls - 1 >= 400
 
 
 def test_a_budget_that_cannot_pay_for_a_gate_is_refused_before_it_is_spent(project):

@@ -16,7 +16,7 @@ import pytest
 
 from tests.pipeline.conftest import CONFIG, PROGRAM, Project, answer, events
 from upturn import cli
-from upturn.feedback import write_log
+from upturn.events import write_log
 from upturn.lm.connect import identify
 from upturn.pipeline.result import TurnResult
 from upturn.pipeline.turn import run_turn
@@ -26,7 +26,7 @@ from upturn.testing.tracker import migrated_store
 
 #: Nothing listens there: a command that would call the model fails at once.
 NOBODY = "http://127.0.0.1:9/v1"
-SMALL = ("search.n_trials=6", "search.startup=4")
+SMALL = ("search.n_trials=6", "search.evaluations=400")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +98,9 @@ def built(tmp_path_factory: pytest.TempPathFactory, mlflow_cache: Path) -> tuple
     project.model_id = identify(parts.model)
     result = run_turn(parts, replace(project.world(), store=mlflow_store))
     # The settings of the turn become the config's own, so that commands ask the same question.
-    config.write_text(config.read_text().replace("n_trials: 8", "n_trials: 6") + "promotion: ask\n")
+    text = config.read_text().replace("n_trials: 8", "n_trials: 6")
+    text = text.replace("evaluations: 500", "evaluations: 400")
+    config.write_text(text + "promotion: ask\n")
     pristine = root.with_name("pristine")
     shutil.copytree(root, pristine)
     return Finished(root=root, first=result), pristine

@@ -21,7 +21,7 @@ from tests.surface.conftest import Finished, migrate, serving, write_project
 
 UPTURN = [sys.executable, "-c", "from upturn.cli import main; main()"]
 STEP = re.compile(r"\[ *\d+\.\ds\] [a-z]+( .*)?")
-TINY = ("search.n_trials=2", "search.startup=2", "search.finalists=1")
+TINY = ("search.n_trials=2", "search.evaluations=200", "search.finalists=1")
 
 
 @contextmanager
@@ -58,7 +58,7 @@ def test_a_turn_that_is_interrupted_goes_on_and_prints_steps_only(
             time.sleep(0.5)
             assert process.poll() is None, "calls in flight are waited for"
             process.send_signal(signal.SIGINT)
-            out, err = process.communicate(timeout=10)
+            out, err = process.communicate(timeout=60)
         assert (process.returncode, out) == (130, "")
         assert "Ctrl-C again" in err
         assert "Traceback" not in err

@@ -1,5 +1,7 @@
 """The README does what it says: every shell block runs, every make target exists, numbers fit."""
 
+import json
+import os
 import re
 import shutil
 import subprocess
@@ -11,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.quickstart.guessing import guess
-from upturn.feedback import write_log
+from upturn.events import write_log
 from upturn.lm.connect import connect_engine, identify
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Silent
@@ -24,6 +26,7 @@ from upturn.testing.engine import FakeEngine
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```sh\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+PYTHON = re.findall(r"^```python\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
 COMMANDS = [line for block in BLOCKS for line in block.splitlines() if line.strip()]
 
 
@@ -49,7 +52,7 @@ def project(tmp_path_factory):
     write_log(folder / LOG, generate(1, guess, model="guess@1"))
     config = folder / "configs" / "ticket_triage.yaml"
     # The page's commands do not depend on how long the search was.
-    config.write_text(re.sub(r"n_trials: \d+", "n_trials: 4", config.read_text()))
+    config.write_text(re.sub(r"evaluations: \d+", "evaluations: 600", config.read_text()))
     parts = Parts.load(config)
 
     @contextmanager
@@ -77,8 +80,16 @@ def project(tmp_path_factory):
 
 
 def test_there_are_blocks_to_run():
-    assert len(BLOCKS) == 4
-    assert len(COMMANDS) == 10
+    assert len(BLOCKS) == 5
+    assert len(COMMANDS) == 15
+    assert len(PYTHON) == 1
+
+
+def test_the_training_commands_are_those_that_the_fine_tuning_page_runs():
+    (block,) = re.findall(r"^```console\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    page = (ROOT / "docs" / "finetune.md").read_text(encoding="utf-8")
+    run = "".join(re.findall(r"^```sh\n(.*?)^```", page, re.MULTILINE | re.DOTALL)).splitlines()
+    assert set(block.splitlines()) <= set(run)
 
 
 @pytest.mark.parametrize("target", [c for c in COMMANDS if c.startswith("make ")])
@@ -94,14 +105,66 @@ def test_make_targets_exist(target):
 def test_every_other_command_runs_in_the_order_of_the_page(project):
     bin_folder = Path(sys.executable).parent
     assert shutil.which("upturn", path=str(bin_folder)), "install the project first: make test"
+    shutil.copytree(ROOT / "docs" / "examples", project / "docs" / "examples")
+    environment = {**os.environ, "XDG_CONFIG_HOME": str(project / "home")}
     for command in COMMANDS:
         if command.startswith("make "):
             continue
         done = subprocess.run(
-            f"{bin_folder}/{command}", shell=True, cwd=project, capture_output=True, text=True
+            f"{bin_folder}/{command}",
+            shell=True,
+            cwd=project,
+            env=environment,
+            capture_output=True,
+            text=True,
         )
         assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert (project / "exported" / "ticket_triage" / "manifest.json").exists()
+
+
+def test_the_import_labels_what_the_page_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (shown,) = re.findall(r"^```text\n(\d+ of \d+ requests have.*?)^```", README, re.M | re.S)
+    bin_folder = Path(sys.executable).parent
+    for command in [c for c in COMMANDS if "docs/examples" in c] + [
+        "upturn labels --store mlruns/feedback.db"
+    ]:
+        command = command.replace("mlruns/feedback.db", str(tmp_path / "feedback.db"))
+        done = subprocess.run(
+            f"{bin_folder}/{command}", shell=True, cwd=ROOT, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+    printed = [line.rstrip() for line in done.stdout.splitlines()]
+    for line in shown.splitlines():
+        assert line.rstrip() in printed
+
+
+RECORDED = """
+import dspy
+from programs.ticket_triage import TicketTriage
+from dspy.utils import DummyLM
+
+dspy.configure(lm=DummyLM([{"team": "Billing", "priority": "low"}]))
+program = TicketTriage()
+"""
+
+
+def test_the_three_lines_record_a_program(project, tmp_path):
+    (block,) = PYTHON
+    environment = {**os.environ, "PYTHONPATH": str(project), "XDG_CONFIG_HOME": str(tmp_path)}
+    for name in ("UPTURN_COLLECTOR_URL", "UPTURN_TOKEN", "UPTURN_TOKEN_FILE"):
+        environment.pop(name, None)
+    run = {"cwd": tmp_path, "env": environment, "capture_output": True, "text": True}
+    done = subprocess.run([sys.executable, "-c", RECORDED + block], **run)
+    assert done.returncode == 0, done.stderr
+    upturn = str(Path(sys.executable).parent / "upturn")
+    read = subprocess.run([upturn, "ingest", "upturn-spill", "--store", "f.db", "--json"], **run)
+    assert read.returncode == 0, read.stderr
+    counts = json.loads(read.stdout)
+    assert (counts["requests"], counts["feedback"], counts["rejected"]) == (1, 1, 0)
+    labels = subprocess.run([upturn, "labels", "--store", "f.db", "--json"], **run)
+    fields = {r["field"]: r["label"] for r in map(json.loads, labels.stdout.splitlines())}
+    assert fields == {"team": "Returns", "priority": "low"}
 
 
 def test_links_lead_to_files():

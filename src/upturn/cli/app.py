@@ -6,15 +6,23 @@ import typer
 
 from upturn import __version__
 from upturn.cli import (
+    cache,
+    collect,
     compare,
+    dataset,
     doctor,
+    expire,
     export,
+    forget,
     history,
+    ingest,
     init,
+    labels,
     ls,
     promote,
     rollback,
     snapshot,
+    train,
     turn,
     ui,
     validate,
@@ -45,15 +53,23 @@ def root(
 for command in (
     init.init,
     validate.validate,
-    snapshot.snapshot,
+    collect.collect,
+    ingest.ingest,
     turn.run,
+    train.train,
     compare.compare,
     promote.promote,
     rollback.rollback,
     history.history,
     export.export,
+    forget.forget,
+    expire.expire,
+    dataset.dataset,
     ls.ls,
     doctor.doctor,
     ui.ui,
 ):
     app.command()(command)
+app.add_typer(cache.app)
+app.add_typer(labels.app)
+app.add_typer(snapshot.app)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any
 
@@ -97,6 +97,18 @@ def progress() -> LineLog | Terminal:
 def answer(value: Json) -> None:
     """Prints one JSON object on stdout, on one line."""
     print(json.dumps(value, ensure_ascii=False, allow_nan=False), flush=True)
+
+
+def answer_lines(values: Iterable[Json]) -> None:
+    """Prints a JSON object a line on stdout; there may be millions, so nothing is flushed."""
+    import orjson
+
+    for value in values:
+        try:
+            line = orjson.dumps(value).decode()
+        except TypeError:  # a label may be an integer of more than 64 bits
+            line = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        print(line)
 
 
 def say(text: str = "") -> None:

@@ -45,6 +45,7 @@ def _version(found: VersionInfo) -> dict[str, console.Json]:
         "champion": found.is_champion,
         "verdict": found.verdict,
         "turn": found.turn,
+        "stale": found.stale,
     }
 
 
@@ -72,10 +73,11 @@ def _show(found: dict[str, console.Json]) -> None:
                 "champion" if v["champion"] else "",
                 v["verdict"] or "as written",
                 v["turn"],
+                "stale: something in it was forgotten" if v["stale"] else "",
             ]
             for v in found["versions"]
         ]
-        console.table(["program", "version", "alias", "gate", "turn"], rows)
+        console.table(["program", "version", "alias", "gate", "turn", ""], rows)
 
 
 def _number(value: float | None) -> str:

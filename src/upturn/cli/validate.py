@@ -36,6 +36,9 @@ def validate(
     rows = facts["data"]["rows"]
     console.say(f"{config}: valid")
     console.say(f"  program    {facts['program']}  ({', '.join(facts['predictors'])})")
+    if facts["frozen"]:
+        frozen = ", ".join(facts["frozen"])
+        console.say(f"  frozen     {frozen}: compiled, so DSPy hides their predictors")
     console.say(f"  model      {facts['model']}")
     console.say("  rows       " + ", ".join(f"{k} {v}" for k, v in rows.items()))
     console.say(f"  to decide  about {facts['data']['holdout_rows_for_min_gain']} holdout rows")
@@ -55,6 +58,7 @@ def _facts(config: Path, overrides: list[str] | None) -> dict[str, console.Json]
         "program": parts.config.program,
         "metric": parts.metric.name,
         "predictors": list(parts.program.predictors),
+        "frozen": list(parts.program.frozen),
         "inputs": list(parts.program.fields.inputs),
         "outputs": {k: v and list(v) for k, v in parts.program.fields.outputs.items()},
         "model": parts.model.model,

@@ -1,33 +1,37 @@
 """Reads a config file: overrides, and one error that tells every problem with its dotted path.
 
-Relative paths in a config are relative to the project root: the folder that holds ``configs/`` (or
-the config's own folder where it lies elsewhere), whatever the working directory is.
+Relative paths in a config are relative to the project root: the folder that holds ``configs/`` and
+``jobs/`` (or the config's own folder where it lies elsewhere), whatever the working directory is.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from upturn.config.sections import (
-    Config,
-    FeedbackLogSection,
-    LabelledSection,
-    Section,
-    did_you_mean,
-)
+from upturn.config.data import FeedbackLogSection, FeedbackStoreSection, LabelledSection
+from upturn.config.section import SECRET, Section, did_you_mean
+from upturn.config.sections import Config
 from upturn.errors import ConfigError
 from upturn.records import Json
+
+_DATA_KINDS: dict[str, type[Section]] = {
+    "feedback_log": FeedbackLogSection,
+    "feedback_store": FeedbackStoreSection,
+    "labelled": LabelledSection,
+}
+_PROJECT_FOLDERS = ("configs", "jobs")
 
 
 def project_root(path: Path) -> Path:
     """The folder that a config's relative paths start from."""
     folder = path.resolve().parent
-    return folder.parent if folder.name == "configs" else folder
+    return folder.parent if folder.name in _PROJECT_FOLDERS else folder
 
 
 def json_schema() -> dict[str, Json]:
@@ -41,21 +45,26 @@ def load_config(path: Path, overrides: list[str] | None = None) -> Config:
     Raises:
         ConfigError: all problems of the file and the overrides at once, each with its dotted path.
     """
-    value = _read_yaml(path)
+    value = read_yaml(path, what="config")
     for override in overrides or []:
-        _override(value, override)
+        set_override(value, override)
     try:
         return Config.model_validate(value)
     except ValidationError as error:
-        raise _explain(path, value, error) from None
+        raise explain(path, value, error) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    fix = "upturn init writes a working config"
+def read_yaml(path: Path, *, what: str) -> dict[str, Any]:
+    """Returns a file's mapping.
+
+    Raises:
+        ConfigError: there is no such file, or it holds no mapping; ``what`` names it.
+    """
+    fix = f"upturn init writes a working {what}"
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise ConfigError("no such config file", where=str(path), fix=fix) from None
+        raise ConfigError(f"no such {what} file", where=str(path), fix=fix) from None
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read: {error}", where=str(path)) from None
     try:
@@ -72,7 +81,12 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return value
 
 
-def _override(value: dict[str, Any], override: str) -> None:
+def set_override(value: dict[str, Any], override: str) -> None:
+    """Applies ``key.path=value``, in place.
+
+    Raises:
+        ConfigError: it is none, or a part of the path holds no keys.
+    """
     key, separator, text = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"an override must be key.path=value, got {override!r}")
@@ -88,29 +102,54 @@ def _override(value: dict[str, Any], override: str) -> None:
         raise ConfigError(f"{key}: is not YAML: {error}", where="override") from None
 
 
-def _explain(path: Path, value: dict[str, Any], error: ValidationError) -> ConfigError:
-    lines = [_problem(value, e) for e in error.errors()]
+def explain(
+    path: Path,
+    value: dict[str, Any],
+    error: ValidationError,
+    *,
+    model: type[Section] = Config,
+    elsewhere: Callable[[str], str] = lambda key: "",
+    fix: str = "upturn validate --schema",
+) -> ConfigError:
+    """Returns all problems of a file as one error.
+
+    Args:
+        path: the file.
+        value: what it holds, overrides included.
+        error: what ``model`` says of it.
+        model: of the whole file.
+        elsewhere: an unknown key -> where the key belongs that is meant, or "".
+        fix: what to type next.
+    """
+    lines = [_problem(value, e, model, elsewhere) for e in error.errors()]
     plural = "problem" if len(lines) == 1 else "problems"
     text = f"{len(lines)} {plural}\n" + "\n".join(f"  {line}" for line in lines)
-    return ConfigError(text, where=str(path), fix="upturn validate --schema")
+    return ConfigError(text, where=str(path), fix=fix)
 
 
-def _problem(value: dict[str, Any], error: Any) -> str:
+def _problem(
+    value: dict[str, Any], error: Any, model: type[Section], elsewhere: Callable[[str], str]
+) -> str:
     # Pydantic names the branch of a tagged union in the path; a reader has no such key.
-    location = [p for p in error["loc"] if p not in ("feedback_log", "labelled")]
+    location = [p for p in error["loc"] if p not in _DATA_KINDS]
     dotted = ".".join(str(p) for p in location)
     if error["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1], value)
-        return f"{dotted}: unknown key{did_you_mean(str(location[-1]), known)}"
+        key = str(location[-1])
+        meant = elsewhere(key)
+        hint = f"; did you mean {meant}?" if meant else ""
+        near = hint or did_you_mean(key, _keys_at(location[:-1], value, model))
+        return f"{dotted}: unknown key{near}"
     got = error.get("input")
     message = error["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if error["type"] == SECRET:
+        return f"{dotted}: {error['msg']}"
     if error["type"] == "missing":
         return f"{dotted}: is required"
     if isinstance(got, str) and _is_exponent(got):
         return f"{dotted}: {message}, got the text {got!r}; YAML needs a dot: {float(got):.1e}"
     shown = "" if isinstance(got, dict | list) else f", got {got!r}"
-    return f"{dotted or 'config'}: {message}{shown}"
+    return f"{dotted or model.__name__.lower()}: {message}{shown}"
 
 
 def _is_exponent(text: str) -> bool:
@@ -120,8 +159,8 @@ def _is_exponent(text: str) -> bool:
         return False
 
 
-def _keys_at(location: list[Any], value: dict[str, Any]) -> list[str]:
-    section: Any = Config
+def _keys_at(location: list[Any], value: dict[str, Any], model: type[Section]) -> list[str]:
+    section: Any = model
     node: Any = value
     for part in location:
         node = node.get(part, {}) if isinstance(node, dict) else {}
@@ -134,7 +173,9 @@ def _keys_at(location: list[Any], value: dict[str, Any]) -> list[str]:
 def _section_type(section: Any, key: str, node: Any) -> Any:
     if section is Config and key == "data":
         kind = node.get("kind") if isinstance(node, dict) else None
-        return LabelledSection if kind == "labelled" else FeedbackLogSection
+        return _DATA_KINDS.get(str(kind), FeedbackLogSection)
     field = section.model_fields.get(key)
     annotation = field.annotation if field else None
-    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+    # A section that may be null is a union with None.
+    options = (annotation, *get_args(annotation))
+    return next((a for a in options if isinstance(a, type) and issubclass(a, Section)), None)

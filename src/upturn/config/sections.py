@@ -1,28 +1,23 @@
-"""The sections of a config: inert, frozen, extra keys forbidden."""
+"""A config: one optimization, in sections."""
 
 from __future__ import annotations
 
-import difflib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from upturn.propose import PROPOSERS
-
-Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
-Positive = Annotated[int, Field(ge=1)]
-
-
-def did_you_mean(word: str, known: Any) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
-
-
-class Section(BaseModel):
-    # Strict: "5e-6" is text to PyYAML, and text that passes for a number is how a wrong rate gets
-    # in.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+from upturn.config.curation import CurateSection, SplitSection
+from upturn.config.data import (
+    FeedbackLogSection,
+    FeedbackStoreSection,
+    LabelledSection,
+    LabelsSection,
+    PrivacySection,
+)
+from upturn.config.search import SearchSection
+from upturn.config.section import Fraction, Positive, Section, did_you_mean
+from upturn.peers import PEERS
 
 
 class ModelSection(Section):
@@ -45,6 +40,14 @@ class ModelSection(Section):
     concurrency: Annotated[int, Field(ge=1, le=512)] = 32
     timeout_s: float = Field(default=60.0, gt=0.0)
     num_retries: int = Field(default=3, ge=0)
+    deadline_s: float | None = Field(
+        default=None, gt=0.0, description="for one call with all its attempts; null: what they take"
+    )
+    requests_per_minute: float | None = Field(default=None, gt=0.0)
+    tokens_per_minute: float | None = Field(default=None, gt=0.0)
+    max_outage_minutes: float = Field(
+        default=30.0, ge=0.0, description="how long a turn waits for a server that is away"
+    )
 
     @field_validator("api_key_env")
     @classmethod
@@ -54,91 +57,21 @@ class ModelSection(Section):
         return value
 
 
-class FeedbackLogSection(Section):
-    """Rows from production feedback in Upturn's native log format."""
+class PeerSection(Section):
+    """How one of DSPy's optimizers is run, where `optimizer` names one."""
 
-    kind: Literal["feedback_log"]
-    paths: list[str] = Field(min_length=1, description="JSONL files, .gz allowed")
-    program: str | None = Field(
-        default=None, description="read only this program's events; all by default"
-    )
-    min_age_hours: float = Field(
-        default=72.0, ge=0.0, description="younger requests wait for corrections"
-    )
-    now: str | None = Field(
-        default=None, description="read the log as of this time (ISO 8601 with zone)"
+    auto: Literal["light", "medium", "heavy"] = "light"
+    our_demos: bool = Field(
+        default=True, description="as many demos as search.max_demos; false: its own default"
     )
 
 
-class LabelledSection(Section):
-    """Rows that already carry their labels, such as a public data set."""
+class RaySection(Section):
+    """Where the rows run with ``executor: ray``."""
 
-    kind: Literal["labelled"]
-    path: str | None = Field(default=None, description="JSONL or CSV file")
-    hub: str | None = Field(
-        default=None, description="Hugging Face data set, used where path is absent"
-    )
-    inputs: dict[str, str] = Field(description="column -> input field of the program")
-    labels: dict[str, str] = Field(description="column -> output field of the program")
-    keep: dict[str, list[str]] = Field(default={}, description="column -> values that are kept")
-
-    @model_validator(mode="after")
-    def _one_source(self) -> LabelledSection:
-        if not self.path and not self.hub:
-            raise ValueError("needs a path or a hub name")
-        return self
-
-
-class SplitSection(Section):
-    """How rows become train, dev and holdout; groups never straddle."""
-
-    holdout: Fraction = 0.3
-    dev: Fraction = 0.35
-    order: Literal["time", "hash"] = Field(
-        default="time", description="time: the newest groups are held out"
-    )
-    near_duplicate: float = Field(
-        default=0.8, gt=0.0, le=1.0, description="Jaccard at which texts are one group"
-    )
-
-    @model_validator(mode="after")
-    def _train_is_left(self) -> SplitSection:
-        if self.holdout + self.dev > 0.9:
-            raise ValueError(
-                f"holdout + dev must leave 0.1 for train, got {self.holdout + self.dev}"
-            )
-        return self
-
-
-class RaceSection(Section):
-    """When a candidate leaves a race; saves calls, never decides a promotion."""
-
-    block_rows: Positive = 32
-    min_rows: Positive = 32
-    stop_p: Fraction = 0.1
-
-
-class SearchSection(Section):
-    """How much is tried, and where the choices come from."""
-
-    proposers: list[str] = Field(default=list(PROPOSERS), min_length=1)
-    n_trials: Positive = 40
-    finalists: Annotated[int, Field(ge=1, le=20)] = 4
-    max_demos: Annotated[int, Field(ge=0, le=64)] = 16
-    max_demo_chars: Positive = 240
-    fresh: Fraction = Field(
-        default=0.35, description="share of dev kept for re-scoring the finalists"
-    )
-    startup: Positive = 12
-    race: RaceSection = RaceSection()
-
-    @field_validator("proposers")
-    @classmethod
-    def _known(cls, value: list[str]) -> list[str]:
-        for name in value:
-            if name not in PROPOSERS:
-                raise ValueError(f"{name!r} is no proposer{did_you_mean(name, PROPOSERS)}")
-        return value
+    address: str | None = Field(default=None, description="of a running cluster; null starts one")
+    num_cpus_per_task: float = Field(default=1.0, gt=0.0)
+    max_tasks: Positive = Field(default=32, description="blocks of rows in flight")
 
 
 class BudgetSection(Section):
@@ -147,6 +80,24 @@ class BudgetSection(Section):
     max_calls: Positive | None = None
     max_usd: float | None = Field(default=None, gt=0.0)
     max_minutes: float | None = Field(default=None, gt=0.0)
+
+
+class ForgettingSection(Section):
+    """What an adapter may not unlearn: judged where the challenger has weights."""
+
+    programs: list[str] = Field(
+        default=[], description="other configs: their champions' prompts on their dev rows"
+    )
+    general: bool = Field(default=True, description="short invented tasks, judged by form alone")
+    margin: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="how far a program's score may fall"
+    )
+    # An adapter is loaded for its own program alone: what it unlearns of form elsewhere is a sign
+    # of a broken model, and some of it is what makes it good here.
+    general_margin: float = Field(
+        default=0.25, ge=0.0, le=1.0, description="how far the share of right form may fall"
+    )
+    rows: Positive = Field(default=100, description="dev rows of each program")
 
 
 class GuardsSection(Section):
@@ -161,6 +112,9 @@ class GuardsSection(Section):
     slice_margin: float = Field(default=0.1, ge=0.0)
     slice_min_rows: Positive = 20
     measured_min_rows: Positive = 20
+    forgetting: ForgettingSection | None = Field(
+        default=ForgettingSection(), description="null: an adapter may forget"
+    )
 
 
 class GateSection(Section):
@@ -177,6 +131,14 @@ class GateSection(Section):
     guards: GuardsSection = GuardsSection()
 
 
+class CacheSection(Section):
+    """The answers that were paid for."""
+
+    max_mb: float | None = Field(
+        default=None, gt=0.0, description="oldest unused answers go beyond this; null keeps all"
+    )
+
+
 class TrackingSection(Section):
     """Where runs are tracked; by default a SQLite database in the workspace."""
 
@@ -189,12 +151,28 @@ class Config(Section):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     program: str = Field(description="file.py:ClassName")
     metric: str = Field(description="file.py:function")
-    data: Annotated[FeedbackLogSection | LabelledSection, Field(discriminator="kind")]
+    data: Annotated[
+        FeedbackLogSection | FeedbackStoreSection | LabelledSection, Field(discriminator="kind")
+    ]
+    privacy: PrivacySection = PrivacySection()
+    labels: LabelsSection = LabelsSection()
     model: ModelSection = ModelSection()
+    models: dict[str, ModelSection] = Field(
+        default={}, description="further models by name, for search.space.model"
+    )
+    proposer_model: ModelSection | None = Field(
+        default=None, description="a strong model that writes instructions"
+    )
+    curate: CurateSection = CurateSection()
     split: SplitSection = SplitSection()
+    optimizer: str = Field(default="upturn", description="upturn, or one of DSPy's own")
+    peer: PeerSection = PeerSection()
+    executor: Literal["local", "ray"] = "local"
+    ray: RaySection = RaySection()
     search: SearchSection = SearchSection()
     budget: BudgetSection = BudgetSection()
     gate: GateSection = GateSection()
+    cache: CacheSection = CacheSection()
     promotion: Literal["auto", "ask"] = Field(
         default="auto", description="ask: stop before the alias moves"
     )
@@ -203,6 +181,40 @@ class Config(Section):
         default="mlruns", description="database, snapshots, cache and ledger live here"
     )
     seed: int = Field(default=0, ge=0)
+
+    @field_validator("optimizer")
+    @classmethod
+    def _known_optimizer(cls, value: str) -> str:
+        known = ("upturn", *PEERS)
+        if value not in known:
+            raise ValueError(f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
+        return value
+
+    @model_validator(mode="after")
+    def _peers_run_here(self) -> Config:
+        if self.optimizer != "upturn" and self.executor == "ray":
+            raise ValueError(f"optimizer: {self.optimizer} runs in this process, got executor: ray")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_have_one_base(self) -> Config:
+        space = self.search.space
+        if space.weights and space.model:
+            raise ValueError(
+                "search.space.weights and search.space.model exclude each other: an adapter "
+                "belongs to one base model"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _models_are_named(self) -> Config:
+        for name in self.search.space.model:
+            if name not in self.models:
+                raise ValueError(
+                    f"search.space.model names {name!r}, which is not under models"
+                    f"{did_you_mean(name, self.models)}"
+                )
+        return self
 
     def to_yaml(self) -> str:
         """The resolved config, defaults and overrides included."""

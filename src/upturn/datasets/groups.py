@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 
 from upturn.datasets.near_duplicates import near_duplicate_clusters
 from upturn.datasets.union import UnionFind
@@ -44,6 +44,8 @@ class GroupReport:
         largest, largest_rows: the largest group and its size.
         cause: why the largest group is as large as it is.
         warning: a sentence where it holds more than ``warn_share`` of all rows, else "".
+        joined: customer -> group, for customers whose group has another's name.
+        cluster_sizes: rows of a near-duplicate cluster -> how many clusters have so many.
     """
 
     rows: int
@@ -54,10 +56,13 @@ class GroupReport:
     largest_rows: int
     cause: str
     warning: str
+    joined: Mapping[str, str] = field(default_factory=dict)
+    cluster_sizes: Mapping[int, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         """Returns the counts; the name and the texts may be those of rows in the holdout."""
-        return {k: v for k, v in asdict(self).items() if isinstance(v, int)}
+        counts = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {k: v for k, v in counts.items() if isinstance(v, int)}
 
 
 def group_examples(
@@ -124,6 +129,8 @@ def _report(
         largest_rows=size,
         cause=cause,
         warning=warning,
+        joined={customer: name for customer, name in names.items() if name != customer},
+        cluster_sizes=dict(sorted(Counter(map(len, clusters)).items())),
     )
 
 

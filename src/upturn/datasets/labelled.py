@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from upturn.errors import DataError, MissingExtraError, StorageError
-from upturn.feedback.problems import Problems, found, nearest, one_of
+from upturn.events.problems import Problems, found, nearest, one_of
 from upturn.records import Example, Json, canonical_json, content_hash
 
 _Row = tuple[int, Mapping[str, Json]]  # line (1 is the first), columns

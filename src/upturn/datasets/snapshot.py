@@ -19,8 +19,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from upturn.datasets.history import hashes_of
 from upturn.datasets.seal import HoldoutSeal, decode_rows, encode_rows, read_verified, seal_of
-from upturn.datasets.split import SplitRules, Splits, make_splits
+from upturn.datasets.split import SplitRules, Splits
+from upturn.datasets.terms import Terms, split_on
 from upturn.errors import CorruptionError, DataError, StorageError
 from upturn.records import Example, Json, canonical_json, content_hash
 
@@ -37,7 +39,8 @@ class Snapshot:
         folder: where it is stored.
         train, dev: the rows, sorted by id.
         holdout: the seal of the rows that only the gate may read.
-        manifest: sizes, label mix of train and dev, reasons of abstention, provenance.
+        manifest: sizes, label mix of train and dev, reasons of abstention, provenance, and the
+            hashes that tell a later snapshot who was where.
     """
 
     id: str
@@ -68,14 +71,16 @@ class Preview:
     holdout: HoldoutSeal
 
 
-def preview(examples: Sequence[Example], *, rules: SplitRules) -> Preview:
+def preview(
+    examples: Sequence[Example], *, rules: SplitRules, terms: Terms | None = None
+) -> Preview:
     """Splits rows as ``freeze`` would, and seals the holdout without writing it.
 
     Raises:
         DataError: ids repeat, or the rows cannot be split.
     """
     _check_ids(examples)
-    splits = make_splits(examples, rules=rules)
+    splits, _ = split_on(examples, rules=rules, terms=terms or Terms())
     return Preview(train=splits.train, dev=splits.dev, holdout=seal_of(splits.holdout))
 
 
@@ -88,6 +93,7 @@ def freeze(
     abstained: Mapping[str, int] | None = None,
     dropped: Mapping[str, int] | None = None,
     grouping: Mapping[str, Json] | None = None,
+    terms: Terms | None = None,
 ) -> Snapshot:
     """Splits rows and writes them, all or nothing; the same content again changes nothing.
 
@@ -99,6 +105,7 @@ def freeze(
         abstained: reason -> requests that got no label.
         dropped: reason -> rows left out otherwise.
         grouping: the report on groups.
+        terms: what the split must respect: earlier snapshots, consent, balance.
 
     Raises:
         DataError: ids repeat, or the rows cannot be split.
@@ -106,7 +113,8 @@ def freeze(
         StorageError: the folder cannot be written; nothing is left behind.
     """
     _check_ids(examples)
-    splits = make_splits(examples, rules=rules)
+    terms = terms or Terms()
+    splits, left_out = split_on(examples, rules=rules, terms=terms)
     data = {name: encode_rows(getattr(splits, name)) for name in FILES}
     hashes = {name: hashlib.sha256(d).hexdigest() for name, d in data.items()}
     manifest: dict[str, Json] = {
@@ -116,10 +124,11 @@ def freeze(
         "sha256": hashes,
         "sizes": {name: _size(getattr(splits, name)) for name in FILES},
         "labels": _label_mix(splits),
-        "holdout": seal_of(splits.holdout).to_json(),
+        "holdout": seal_of(splits.holdout, sha256=hashes["holdout"]).to_json(),
         "abstained": dict(abstained or {}),
-        "dropped": dict(dropped or {}),
+        "dropped": dict(Counter(dropped or {}) + Counter(left_out)),
         "grouping": dict(grouping or {}),
+        "history": {"terms": terms.to_json(), "hashes": hashes_of(splits, terms.joined)},
         "provenance": dict(provenance),
     }
     manifest["manifest_sha256"] = content_hash(manifest)

@@ -14,6 +14,18 @@ from upturn.records import Example, Json
 _NO_TIME = datetime.min.replace(tzinfo=UTC)
 
 
+class Split(StrEnum):
+    """Who may read rows: proposers, the search, the gate."""
+
+    TRAIN = "train"
+    DEV = "dev"
+    HOLDOUT = "holdout"
+
+
+#: Group -> the splits that it may not enter.
+Barred = Mapping[str, frozenset[Split]]
+
+
 class Order(StrEnum):
     """Which groups become the holdout."""
 
@@ -56,39 +68,86 @@ class Splits:
     holdout: tuple[Example, ...]
 
 
-def make_splits(examples: Sequence[Example], *, rules: SplitRules) -> Splits:
+def make_splits(
+    examples: Sequence[Example], *, rules: SplitRules, barred: Barred | None = None
+) -> Splits:
     """Assigns each group to one split.
 
     By time: groups are ordered by their newest row, and the newest groups become the holdout, as
     many as bring its rows closest to the stated share. The others are taken into dev in the order
     of a hash of seed and group, each that still fits, and the rest is train. By hash: the same
-    for the holdout. At least one group goes to each split.
+    for the holdout. At least one group goes to each split. Groups barred from the holdout are
+    passed over there; groups barred from train that are not held out are dev.
+
+    Args:
+        examples: grouped rows.
+        rules: the sizes.
+        barred: splits that a group may not enter; never dev. None bars nothing.
 
     Raises:
-        DataError: there are fewer than three groups, or ``order`` is time and a row has none.
+        DataError: there are fewer than three groups, ``order`` is time and a row has none, or
+            what is barred leaves a split without a group.
     """
     sizes: dict[str, int] = {}
     for e in examples:
         sizes[e.group] = sizes.get(e.group, 0) + 1
-    if len(sizes) < 3:
-        raise DataError(
-            f"a split needs at least 3 groups (train, dev, holdout), got {len(sizes)} of "
-            f"{len(examples)} rows",
-            fix="collect feedback from more customers, or check the log's user ids",
-        )
-    total = len(examples)
-    if rules.order is Order.TIME:
-        held = _closest_prefix(_newest_first(examples), sizes, rules.holdout * total)
-    else:
-        held = _fill(_hashed(sizes, "holdout", rules.seed), sizes, rules.holdout * total, spare=2)
+    barred = barred or {}
+    _check_enough(sizes, len(examples), barred)
+    held = _holdout(examples, sizes, rules, barred)
     rest = [g for g in sizes if g not in held]
-    dev = _fill(_hashed(rest, "dev", rules.seed), sizes, rules.dev * total, spare=1)
+    dev = {g for g in rest if Split.TRAIN in barred.get(g, ())}
+    free = [g for g in rest if g not in dev]
+    target = rules.dev * len(examples) - sum(sizes[g] for g in dev)
+    if target > 0 or not dev:
+        least = 0 if dev else 1
+        dev |= _fill(_hashed(free, "dev", rules.seed), sizes, target, spare=1, least=least)
     rows = sorted(examples, key=lambda e: e.id)
     return Splits(
         train=tuple(e for e in rows if e.group not in held and e.group not in dev),
         dev=tuple(e for e in rows if e.group in dev),
         holdout=tuple(e for e in rows if e.group in held),
     )
+
+
+def _check_enough(sizes: Mapping[str, int], rows: int, barred: Barred) -> None:
+    if len(sizes) < 3:
+        raise DataError(
+            f"a split needs at least 3 groups (train, dev, holdout), got {len(sizes)} of "
+            f"{rows} rows",
+            fix="collect feedback from more customers, or check the log's user ids",
+        )
+    able = {
+        split: {g for g in sizes if split not in barred.get(g, ())}
+        for split in (Split.HOLDOUT, Split.TRAIN)
+    }
+    for split, was in ((Split.HOLDOUT, "train or dev"), (Split.TRAIN, "a holdout")):
+        # Where both could take one and the same group only, the holdout lacks one.
+        if not able[split] or len(able[Split.TRAIN] | able[Split.HOLDOUT]) < 2:
+            raise DataError(
+                f"{split} needs a group that was never in {was} of an earlier snapshot, got "
+                f"{len(sizes)} groups and none that is left for it",
+                fix="collect feedback from new customers",
+            )
+
+
+def _holdout(
+    examples: Sequence[Example], sizes: Mapping[str, int], rules: SplitRules, barred: Barred
+) -> set[str]:
+    """Chooses the holdout so that train keeps one group and dev another."""
+    by_time = rules.order is Order.TIME
+    ordered = _newest_first(examples) if by_time else _hashed(sizes, "holdout", rules.seed)
+    open_to_it = [g for g in ordered if Split.HOLDOUT not in barred.get(g, ())]
+    trainable = [g for g in ordered if Split.TRAIN not in barred.get(g, ())]
+    spare = 2 - (len(ordered) - len(open_to_it))
+    if len(trainable) < len(ordered) and set(trainable) <= set(open_to_it):
+        # Every group that may be train may be held out too: the last of them is left for train.
+        open_to_it.remove(trainable[-1])
+        spare -= 1
+    spare = max(0, spare)
+    target = rules.holdout * len(examples)
+    if by_time:
+        return _closest_prefix(open_to_it, sizes, target, spare=spare)
+    return _fill(open_to_it, sizes, target, spare=spare, least=1)
 
 
 def _newest_first(examples: Sequence[Example]) -> list[str]:
@@ -112,10 +171,12 @@ def _moment(example: Example) -> datetime:
     return moment
 
 
-def _closest_prefix(ordered: Sequence[str], sizes: Mapping[str, int], target: float) -> set[str]:
-    """Returns the prefix whose rows come closest to the target; two groups are left at least."""
+def _closest_prefix(
+    ordered: Sequence[str], sizes: Mapping[str, int], target: float, *, spare: int
+) -> set[str]:
+    """Returns the prefix whose rows come closest to the target; ``spare`` groups are left."""
     best, best_distance, rows = 1, float("inf"), 0
-    for taken, group in enumerate(ordered[:-2], start=1):
+    for taken, group in enumerate(ordered[: len(ordered) - spare], start=1):
         rows += sizes[group]
         if abs(rows - target) < best_distance:
             best, best_distance = taken, abs(rows - target)
@@ -123,11 +184,11 @@ def _closest_prefix(ordered: Sequence[str], sizes: Mapping[str, int], target: fl
 
 
 def _fill(
-    ordered: Sequence[str], sizes: Mapping[str, int], target: float, *, spare: int
+    ordered: Sequence[str], sizes: Mapping[str, int], target: float, *, spare: int, least: int
 ) -> set[str]:
     """Takes each group that still fits, then the smallest other one if that comes closer.
 
-    Takes one group at least and leaves ``spare`` groups at least.
+    Takes ``least`` groups at least and leaves ``spare`` groups at least.
     """
     taken: set[str] = set()
     rows = 0
@@ -136,10 +197,11 @@ def _fill(
             taken.add(group)
             rows += sizes[group]
     left = [g for g in ordered if g not in taken]
-    smallest = min(left, key=lambda g: sizes[g])
-    closer = abs(rows + sizes[smallest] - target) < abs(rows - target)
-    if not taken or (closer and len(left) > spare):
-        taken.add(smallest)
+    if left:
+        smallest = min(left, key=lambda g: sizes[g])
+        closer = abs(rows + sizes[smallest] - target) < abs(rows - target)
+        if len(taken) < least or (closer and len(left) > spare):
+            taken.add(smallest)
     return taken
 
 

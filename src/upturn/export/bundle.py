@@ -25,10 +25,12 @@ def export_version(
 ) -> Path:
     """Writes a version's bundle and returns its folder.
 
-    The folder holds ``program.json`` (for ``program.load``), ``candidate.json``, ``report.json``,
-    ``card.md``, ``manifest.json`` (hashes of the rest) and the other files of the version, such as
-    ``prompt.json``: the chat messages for servers that do not run DSPy. Writing the same bundle
-    again changes nothing.
+    The folder holds ``program.json`` (for ``program.load``, or, where the version has settings, for
+    ``load_bundle``), ``candidate.json`` with the settings, ``report.json``, ``card.md``,
+    ``manifest.json`` (hashes of the rest) and the other files of the version, such as
+    ``prompt.json``: the chat messages for servers that do not run DSPy. A version with weights
+    holds the adapter's files, so that PEFT loads the folder as it is. Writing the same bundle again
+    changes nothing.
 
     Args:
         found: the version, as the registry loaded it.
@@ -36,6 +38,7 @@ def export_version(
 
     Raises:
         InputError: the version has no ``program.json``.
+        ConfigError: it has a setting that nothing here can apply.
         StorageError: ``out`` holds something else, or cannot be written.
     """
     content = _content(found)

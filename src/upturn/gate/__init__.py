@@ -1,6 +1,7 @@
 """The gate: two evaluations of the same sealed rows in, one verdict with all its numbers out."""
 
 from upturn.gate.decide import decide
+from upturn.gate.forgotten import OtherTask
 from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult
 from upturn.gate.rules import GateRules, Guards
 from upturn.gate.spending import look_alpha, looks_affordable
@@ -11,6 +12,7 @@ __all__ = [
     "GateRules",
     "GuardResult",
     "Guards",
+    "OtherTask",
     "Repair",
     "SliceResult",
     "decide",

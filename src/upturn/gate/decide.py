@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from upturn.errors import ConfigError
+from upturn.gate.forgotten import NAME as FORGETTING
+from upturn.gate.forgotten import OtherTask, judge_others
 from upturn.gate.guards import judge
 from upturn.gate.pairing import Compared, compare, lost_rows, repair, slices
 from upturn.gate.power import rows_needed
@@ -39,6 +41,7 @@ def decide(
     rules: GateRules,
     look: Look,
     seed: int = 0,
+    others: Sequence[OtherTask] = (),
 ) -> GateReport:
     """Decides whether the challenger may replace the champion.
 
@@ -48,6 +51,7 @@ def decide(
         rules: what it must show.
         look: this reading of the holdout, as the ledger recorded it.
         seed: seed of the random subsets; the same input and seed give the same report.
+        others: what the challenger's adapter does to other tasks; each becomes a guard.
 
     Returns:
         The report. PROMOTE: the gain is beyond chance at the look's error level, at least
@@ -64,12 +68,17 @@ def decide(
             f"a look may spend at most the gate's alpha {rules.alpha}, got {look.alpha}",
             fix="start a new turn: this one was opened under other rules",
         )
-    evidence = _gather(baseline, challenger, rules, look, seed)
+    evidence = _gather(baseline, challenger, rules, look, seed, others)
     return _report(baseline, challenger, evidence)
 
 
 def _gather(
-    baseline: Evaluation, challenger: Evaluation, rules: GateRules, look: Look, seed: int
+    baseline: Evaluation,
+    challenger: Evaluation,
+    rules: GateRules,
+    look: Look,
+    seed: int,
+    others: Sequence[OtherTask],
 ) -> _Evidence:
     compared = compare(baseline, challenger)
     clusters = _clusters(compared)
@@ -85,7 +94,10 @@ def _gather(
         level=level,
         clusters=clusters,
         finding=analyse(clusters, alpha=level, draws=rules.draws, seed=seed) if clusters else None,
-        guards=judge(baseline, challenger, found, rules.guards),
+        guards=(
+            *judge(baseline, challenger, found, rules.guards),
+            *judge_others(others, rules.guards, seed=seed),
+        ),
     )
 
 
@@ -176,8 +188,9 @@ def _broken(guard: GuardResult) -> str:
         "no value" if v is None else f"{v:.4g}"
         for v in (guard.challenger, guard.baseline, guard.limit)
     )
-    text = "Guard broken: {name}: {} against the champion's {} (limit {})".format(
-        *values, name=guard.name
+    rival = "the base's" if guard.name.startswith(FORGETTING) else "the champion's"
+    text = "Guard broken: {name}: {} against {rival} {} (limit {})".format(
+        *values, name=guard.name, rival=rival
     )
     return f"{text}; {guard.note}." if guard.note else f"{text}."
 

@@ -25,6 +25,8 @@ class Guards:
         slice_min_rows: slices with fewer compared rows are shown and not judged.
         measured_min_rows: latency and cost are judged from this many answered rows on; the 95th
             percentile of fewer is just the slowest row.
+        forgetting_level: the one-sided p from which a fall at another task counts as one; how far
+            it may fall is the task's own margin (see ``forgotten``).
     """
 
     failure_rate_margin: float = 0.02
@@ -36,6 +38,7 @@ class Guards:
     slice_margin: float = 0.10
     slice_min_rows: int = 20
     measured_min_rows: int = 20
+    forgetting_level: float = 0.05
 
     def __post_init__(self) -> None:
         negative = [f"guards.{k} must be >= 0, got {v}" for k, v in asdict(self).items() if v < 0]

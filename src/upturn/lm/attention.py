@@ -18,7 +18,6 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from transformers import AttentionInterface
-from transformers.cache_utils import Cache, CacheLayerMixin
 
 #: The name under which transformers finds this attention.
 SHARED_PREFIX = "upturn_shared_prefix"
@@ -41,105 +40,45 @@ class Prefix:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Kept:
+    """The packed tokens whose logits are wanted: the last few of each row.
+
+    Attributes:
+        index: [W], where they stand in the line of all tokens.
+        rows, columns: [W], row and column of each in [B, T], padded on the left.
+        width: T, the most of one row.
+    """
+
+    index: Tensor
+    rows: Tensor
+    columns: Tensor
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Layout:
     """Where the packed tokens of one forward pass belong.
 
     The tokens of all rows stand in one line, without padding: linear layers cost what the tokens
-    cost. Only the rows' attention to themselves is unpacked, to [B, T].
+    cost. Only slots, and the attention of a few tokens to them, have a row and a column.
 
     Attributes:
         prefix: the shared prefix, or None where the rows share nothing.
-        rows, columns: [N], row and column of each packed token in [B, T].
-        n_rows, width: B, and T: the most new tokens of a row.
+        rows, columns: [N], row and column of each packed token in [B, T], padded on the left.
+        width: T, the most new tokens of a row.
+        row_lengths: new tokens of each row while no row has slots yet, else None; then all new
+            tokens are kept.
+        kept: the tokens whose logits are wanted; the last layer attends for these alone.
+        last_layer: its index.
     """
 
     prefix: Prefix | None
     rows: Tensor
     columns: Tensor
-    n_rows: int
     width: int
-
-
-class _Slots(CacheLayerMixin):
-    """One layer's own keys and values: written in place, so that a step copies nothing old."""
-
-    def __init__(self, owner: Slots) -> None:
-        super().__init__()
-        self.owner = owner
-
-    def lazy_initialization(self, key_states: Tensor, value_states: Tensor) -> None:
-        # Zeros, not empty: slots that no token was written to are masked, but NaN would spread.
-        B, C = self.owner.n_rows, self.owner.capacity
-        self.keys, self.values = (
-            t.new_zeros(B, t.shape[1], C, t.shape[3]) for t in (key_states, value_states)
-        )
-        self.is_initialized = True
-
-    def update(
-        self, key_states: Tensor, value_states: Tensor, *args: Any, **kwargs: Any
-    ) -> tuple[Tensor, Tensor]:
-        if not self.is_initialized:
-            self.lazy_initialization(key_states, value_states)
-        assert self.keys is not None
-        assert self.values is not None
-        layout, used = self.owner.layout, self.owner.used
-        end = used + layout.width
-        if end > self.keys.shape[2]:
-            more = max(end - self.keys.shape[2], self.keys.shape[2])
-            self.keys, self.values = (
-                torch.cat([t, t.new_zeros(*t.shape[:2], more, t.shape[3])], dim=2)
-                for t in (self.keys, self.values)
-            )
-        for slots, new in ((self.keys, key_states), (self.values, value_states)):
-            slots[layout.rows, :, used + layout.columns] = new[0].transpose(0, 1)
-        return self.keys[:, :, :end], self.values[:, :, :end]
-
-    def select(self, rows: Tensor) -> None:
-        assert self.keys is not None
-        assert self.values is not None
-        self.keys, self.values = self.keys[rows], self.values[rows]
-
-    def get_seq_length(self) -> int:
-        return self.owner.used
-
-    def get_max_length(self) -> int:
-        return -1
-
-    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        return self.owner.used + query_length, 0
-
-
-class Slots(Cache):
-    """The rows' own keys and values behind a shared prefix.
-
-    All rows write the same slots; which slots count for a row is the attention mask's business.
-    ``layout`` is set before each forward pass, ``advance`` moves on after it.
-    """
-
-    layout: Layout
-
-    def __init__(self, n_layers: int, n_rows: int, capacity: int) -> None:
-        self.n_rows = n_rows
-        self.capacity = capacity
-        self.used = 0
-        super().__init__(layers=[_Slots(self) for _ in range(n_layers)])
-
-    def advance(self) -> None:
-        self.used += self.layout.width
-
-    def select(self, rows: Sequence[int]) -> None:
-        """Keeps the given rows only."""
-        index = torch.tensor(rows)
-        for layer in self.layers:
-            assert isinstance(layer, _Slots)
-            layer.select(index)
-
-    def as_prefix(self, ids: tuple[int, ...]) -> Prefix:
-        """Returns what one row has written, as the prefix of other rows."""
-        layers = [cast(_Slots, layer) for layer in self.layers]
-        keys = tuple(cast(Tensor, layer.keys)[:, :, : self.used] for layer in layers)
-        values = tuple(cast(Tensor, layer.values)[:, :, : self.used] for layer in layers)
-        return Prefix(ids=ids, keys=keys, values=values)
+    row_lengths: Sequence[int] | None
+    kept: Kept
+    last_layer: int
 
 
 def shared_prefix_attention(
@@ -147,7 +86,7 @@ def shared_prefix_attention(
     query: Tensor,
     key_BKSD: Tensor,
     value_BKSD: Tensor,
-    attention_mask: Tensor | None,
+    attention_mask: Tensor,
     *,
     scaling: float,
     layout: Layout,
@@ -157,37 +96,91 @@ def shared_prefix_attention(
 
     Args:
         query: [1, H, N, D], packed.
-        attention_mask: additive [B, 1, T, S] over the own slots; the prefix is visible to all.
+        attention_mask: additive [B, 1, T, S] over the own slots, T as in ``layout.kept``; the
+            prefix is visible to all.
         layout: where the packed queries belong.
 
     Returns:
         [1, N, H, D], and None for the weights, which are never needed.
     """
-    _, H, N, D = query.shape
-    B, T = layout.n_rows, layout.width
-    K = key_BKSD.shape[1]
-    if H != K:
-        key_BKSD = key_BKSD.repeat_interleave(H // K, dim=1)
-        value_BKSD = value_BKSD.repeat_interleave(H // K, dim=1)
-    query_BTHD = query.new_zeros(B, T, H, D)
-    query_BTHD[layout.rows, layout.columns] = query[0].transpose(0, 1)
-    own, own_lse = _attend(
-        query_BTHD.transpose(1, 2), key_BKSD, value_BKSD, 0.0, False,
-        attn_mask=attention_mask, scale=scaling,
-    )  # fmt: skip
-    own_NHD = own.transpose(1, 2)[layout.rows, layout.columns]
-    if layout.prefix is None:
-        return own_NHD.unsqueeze(0), None
     layer = cast(int, module.layer_idx)
-    # Heads of one key head lie next to each other, so they fold into the queries by reshaping.
-    folded = query.reshape(1, K, H // K * N, D)
-    out, lse = _attend(
-        folded, layout.prefix.keys[layer], layout.prefix.values[layer], 0.0, False, scale=scaling
+    groups = query.shape[1] // key_BKSD.shape[1]
+    own = _Own(
+        keys=key_BKSD.repeat_interleave(groups, dim=1) if groups > 1 else key_BKSD,
+        values=value_BKSD.repeat_interleave(groups, dim=1) if groups > 1 else value_BKSD,
+        scale=scaling,
     )
+    if layout.row_lengths is not None and layer < layout.last_layer:
+        out, lse = own.by_row(query, layout.row_lengths)
+        return _join(query, out, lse, layout.prefix, layer, scaling).unsqueeze(0), None
+    kept = layout.kept
+    query_1HWD = query[:, :, kept.index]
+    out, lse = own.in_one(query_1HWD, kept, attention_mask)
+    out_WHD = _join(query_1HWD, out, lse, layout.prefix, layer, scaling)
+    if len(kept.index) == query.shape[2]:
+        return out_WHD.unsqueeze(0), None
+    # Past the last layer nobody looks at the other tokens; no token looks at another.
+    out_NHD = out_WHD.new_zeros(query.shape[2], *out_WHD.shape[1:])
+    out_NHD[kept.index] = out_WHD
+    return out_NHD.unsqueeze(0), None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Own:
+    """Attention of each row to its own slots; both ways give ([N, H, D], log-sum-exps [N, H])."""
+
+    keys: Tensor
+    values: Tensor
+    scale: float
+
+    def by_row(self, query: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """For prompts: one row after the other costs their lengths, not the longest one's."""
+        outs: list[Tensor] = []
+        lses: list[Tensor] = []
+        for b, query_b in enumerate(query.split(list(lengths), dim=2)):
+            n = lengths[b]
+            out, lse = _attend(
+                query_b, self.keys[b : b + 1, :, -n:], self.values[b : b + 1, :, -n:], 0.0, True,
+                scale=self.scale,
+            )  # fmt: skip
+            outs.append(out[0])
+            lses.append(lse[0])
+        return torch.cat(outs, dim=1).transpose(0, 1), torch.cat(lses, dim=1).transpose(0, 1)
+
+    def in_one(self, query: Tensor, kept: Kept, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """For a few tokens of each row: one call for all, padded to the longest."""
+        _, H, _, D = query.shape
+        query_BTHD = query.new_zeros(len(self.keys), kept.width, H, D)
+        query_BTHD[kept.rows, kept.columns] = query[0].transpose(0, 1)
+        out, lse = _attend(
+            query_BTHD.transpose(1, 2), self.keys, self.values, 0.0, False,
+            attn_mask=mask, scale=self.scale,
+        )  # fmt: skip
+        return (
+            out.transpose(1, 2)[kept.rows, kept.columns],
+            lse.transpose(1, 2)[kept.rows, kept.columns],
+        )
+
+
+def _join(
+    query: Tensor,
+    own_NHD: Tensor,
+    own_lse_NH: Tensor,
+    prefix: Prefix | None,
+    layer: int,
+    scale: float,
+) -> Tensor:
+    """Returns attention to prefix and own slots together, [N, H, D]."""
+    if prefix is None:
+        return own_NHD
+    _, H, N, D = query.shape
+    keys, values = prefix.keys[layer], prefix.values[layer]
+    # Heads of one key head lie next to each other, so they fold into the queries by reshaping.
+    folded = query.reshape(1, keys.shape[1], -1, D)
+    out, lse = _attend(folded, keys, values, 0.0, False, scale=scale)
     out_NHD = out.reshape(H, N, -1).transpose(0, 1)
-    own_lse_NH = own_lse.reshape(B, H, T).transpose(1, 2)[layout.rows, layout.columns]
     share_NH = torch.sigmoid(own_lse_NH - lse.reshape(H, N).transpose(0, 1))
-    return torch.lerp(out_NHD, own_NHD, share_NH.unsqueeze(-1)).unsqueeze(0), None
+    return torch.lerp(out_NHD, own_NHD, share_NH.unsqueeze(-1))
 
 
 AttentionInterface.register(SHARED_PREFIX, shared_prefix_attention)

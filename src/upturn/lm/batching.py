@@ -33,6 +33,7 @@ class BatchWorker(Generic[T, R]):
     Args:
         run: items of one group -> results, in order; only ever called on the worker's thread.
         max_batch: most items of one batch.
+        fitting: how many of these items, oldest first, may run at once; at least one always does.
         linger_s: longest wait, counted from the end of the last batch.
         start: called once on the worker's thread before the first batch.
     """
@@ -42,11 +43,13 @@ class BatchWorker(Generic[T, R]):
         run: Callable[[list[T]], list[R]],
         *,
         max_batch: int = 32,
+        fitting: Callable[[list[T]], int] = len,
         linger_s: float = 0.05,
         start: Callable[[], None] = lambda: None,
     ) -> None:
         self._run = run
         self._max_batch = max_batch
+        self._fitting = fitting
         self._linger_s = linger_s
         self._start = start
         self._ready = threading.Condition()
@@ -118,11 +121,15 @@ class BatchWorker(Generic[T, R]):
                     break
             if self._closed:
                 return []
-            group = self._waiting[0].group
-            batch = [job for job in self._waiting if job.group == group][: self._max_batch]
-            taken = set(map(id, batch))
-            self._waiting = [job for job in self._waiting if id(job) not in taken]
-            return batch
+            return self._take()
+
+    def _take(self) -> list[Job[T, R]]:
+        group = self._waiting[0].group
+        batch = [job for job in self._waiting if job.group == group][: self._max_batch]
+        batch = batch[: max(1, self._fitting([job.item for job in batch]))]
+        taken = set(map(id, batch))
+        self._waiting = [job for job in self._waiting if id(job) not in taken]
+        return batch
 
 
 def _stopped() -> ServerError:

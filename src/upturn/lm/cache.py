@@ -9,28 +9,21 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
-from upturn.errors import CorruptionError, StorageError
+from upturn.errors import CorruptionError
+from upturn.lm import cache_care
+from upturn.lm.cache_care import CacheStats
+from upturn.lm.cache_file import REPAIR, open_file, translated
 from upturn.records import content_hash
 
-#: Version of the table's layout, kept in ``PRAGMA user_version``.
-SCHEMA_VERSION = 1
-
-_CREATE = """
-create table if not exists answers (
-    key text primary key, text text not null, finish_reason text not null,
-    input_tokens integer not null, output_tokens integer not null,
-    latency_s real not null, cost_usd real not null,
-    turn text not null, created_s real not null, sha256 text not null
-) without rowid
-"""
 _COLUMNS = "text, finish_reason, input_tokens, output_tokens, latency_s, cost_usd"
-_REPAIR = "upturn doctor --repair-cache"
+#: Uses that are written down together; what is closer to the last use than an hour is not.
+_USES, _GRAIN_S = 256, 3600.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +51,10 @@ class AnswerCache:
     Args:
         path: the file; made with its folder where it does not exist.
         turn: id of the turn that pays for new answers, for ``spent``.
-        clock: seconds since the epoch, for the time a row was written.
+        clock: seconds since the epoch, for the times of writing and of last use.
+        max_mb: most megabytes of answers; those that were not used for longest leave first. What
+            this cache's turn made or used, and what anybody used within a day, stays in any case.
+            None for no limit.
         max_pages: most database pages (4,096 bytes each); None for no limit.
 
     Raises:
@@ -72,40 +68,23 @@ class AnswerCache:
         *,
         turn: str = "",
         clock: Callable[[], float] = time.time,
+        max_mb: float | None = None,
         max_pages: int | None = None,
     ) -> None:
         self.path = Path(path)
         self.turn = turn
         self._clock = clock
         self._lock = threading.Lock()
-        with self._translated():
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._db = sqlite3.connect(self.path, timeout=30, check_same_thread=False)
-        try:
-            self._open(max_pages)
-        except BaseException:
-            self._db.close()
-            raise
-
-    def _open(self, max_pages: int | None) -> None:
-        with self._translated():
-            version = self._db.execute("pragma user_version").fetchone()[0]
-            n_tables = self._db.execute("select count(*) from sqlite_master").fetchone()[0]
-            if version != SCHEMA_VERSION and (version or n_tables):
-                raise StorageError(
-                    f"the cache's version must be {SCHEMA_VERSION}, got {version}",
-                    where=str(self.path),
-                    fix=f"use the upturn that made it, or: mv {self.path} {self.path}.old",
-                )
-            self._db.execute("pragma journal_mode=wal")
-            # With WAL, NORMAL keeps every commit through a kill of the process; only a power cut
-            # can lose the last ones, and then the file stays whole.
-            self._db.execute("pragma synchronous=normal")
-            if max_pages is not None:
-                self._db.execute(f"pragma max_page_count={int(max_pages)}")
-            with self._db:
-                self._db.execute(_CREATE)
-                self._db.execute(f"pragma user_version={SCHEMA_VERSION}")
+        self._opened_s = clock()
+        self._used: set[str] = set()
+        self._hits = self._misses = 0
+        self._max_bytes = None if max_mb is None else max_mb * 1e6
+        self._db = open_file(self.path, max_pages=max_pages)
+        # Above this many bytes something must leave; counted where there is a limit only.
+        self._bytes, self._evict_above = 0.0, self._max_bytes or 0.0
+        if max_mb is not None:
+            with translated(self.path):
+                self._bytes = cache_care.content_bytes(self._db)
 
     def get(self, key: str) -> Answer | None:
         """Returns the answer under a key, or None.
@@ -113,11 +92,20 @@ class AnswerCache:
         Raises:
             CorruptionError: the row does not match its hash.
         """
-        with self._lock, self._translated():
+        with self._lock, translated(self.path):
             row = self._db.execute(
-                f"select {_COLUMNS}, turn, sha256 from answers where key = ?", (key,)
+                f"select {_COLUMNS}, turn, sha256, max(created_s, last_used_s) "
+                "from answers where key = ?",
+                (key,),
             ).fetchone()
-        return None if row is None else self._checked(key, row)
+            if row is None:
+                self._misses += 1
+                return None
+            self._hits += 1
+            # Only a turn uses answers; who looks them all through, such as the doctor, does not.
+            if self.turn and self._clock() - row[-1] > _GRAIN_S:
+                self._note_use(key)
+        return self._checked(key, row[:-1])
 
     def put(self, key: str, answer: Answer) -> None:
         """Stores an answer durably; a key that is there already keeps its answer.
@@ -126,22 +114,56 @@ class AnswerCache:
             StorageError: the disk is full or read-only.
         """
         row = (key, *astuple(answer), self.turn, self._clock(), _sha256(key, answer, self.turn))
-        with self._lock, self._translated(), self._db:
-            self._db.execute(
-                "insert into answers values (?,?,?,?,?,?,?,?,?,?) on conflict do nothing", row
-            )
+        with self._lock, translated(self.path):
+            with self._db:
+                self._db.execute(
+                    "insert into answers values (?,?,?,?,?,?,?,?,?,?,0) on conflict do nothing", row
+                )
+            if self._max_bytes is not None:
+                self._bytes += cache_care.answer_bytes(answer.text)
+                if self._bytes > self._evict_above:
+                    self._make_room(self._max_bytes)
 
     def spent(self, turn: str) -> tuple[int, float]:
         """Returns how many calls a turn has paid, and their cost in US dollars."""
-        with self._lock, self._translated():
+        with self._lock, translated(self.path):
             calls, usd = self._db.execute(
                 "select count(*), coalesce(sum(cost_usd), 0.0) from answers where turn = ?", (turn,)
             ).fetchone()
         return int(calls), float(usd)
 
     def __len__(self) -> int:
-        with self._lock, self._translated():
+        with self._lock, translated(self.path):
             return int(self._db.execute("select count(*) from answers").fetchone()[0])
+
+    def stats(self) -> CacheStats:
+        """Returns what is in the file, and how often this object found something there."""
+        with self._lock, translated(self.path):
+            return cache_care.stats(self._db, hits=self._hits, misses=self._misses)
+
+    def worth(
+        self, *, turn: str | None = None, older_than_s: float | None = None
+    ) -> tuple[int, float]:
+        """Returns how many answers ``clear`` would delete, and what they cost in US dollars."""
+        before_s = None if older_than_s is None else self._clock() - older_than_s
+        with self._lock, translated(self.path):
+            self._write_uses()
+            return cache_care.worth(self._db, turn=turn, before_s=before_s)
+
+    def clear(self, *, turn: str | None = None, older_than_s: float | None = None) -> int:
+        """Deletes answers and gives the room back to the disk; without arguments, all of them.
+
+        Args:
+            turn: only those that this turn paid for.
+            older_than_s: only those that were not used for so many seconds.
+
+        Returns:
+            How many were deleted.
+        """
+        before_s = None if older_than_s is None else self._clock() - older_than_s
+        with self._lock, translated(self.path):
+            self._write_uses()
+            return cache_care.clear(self._db, turn=turn, before_s=before_s)
 
     def drop_broken(self) -> int:
         """Deletes the rows that do not match their hash; returns how many.
@@ -150,7 +172,7 @@ class AnswerCache:
             CorruptionError: the file itself is broken; ``repair`` moves such a file aside.
         """
         dropped = 0
-        with self._lock, self._translated(), self._db:
+        with self._lock, translated(self.path), self._db:
             rows = self._db.execute(f"select key, {_COLUMNS}, turn, sha256 from answers").fetchall()
             for key, *row in rows:
                 if _sha256(key, _answer(row), row[-2]) != row[-1]:
@@ -160,6 +182,7 @@ class AnswerCache:
 
     def close(self) -> None:
         with self._lock:
+            self._write_uses()
             self._db.close()
 
     def __enter__(self) -> AnswerCache:
@@ -168,26 +191,40 @@ class AnswerCache:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def _note_use(self, key: str) -> None:
+        self._used.add(key)
+        if len(self._used) >= _USES:
+            self._write_uses()
+
+    def _write_uses(self) -> None:
+        """Writes down what was used. A full disk or a busy file must not cost an answer."""
+        rows = [(self._clock(), key) for key in self._used]
+        self._used = set()
+        with suppress(sqlite3.Error), self._db:
+            self._db.executemany("update answers set last_used_s = ? where key = ?", rows)
+
+    def _make_room(self, max_bytes: float) -> None:
+        """Lets the least recently used leave. The answer is stored already, so failing is fine."""
+        self._write_uses()
+        with suppress(sqlite3.OperationalError):
+            self._bytes = cache_care.evict(
+                self._db,
+                max_bytes=max_bytes,
+                turn=self.turn,
+                before_s=min(self._opened_s - _GRAIN_S, self._clock() - cache_care.KEPT_S),
+            )
+        # Where everything must stay, do not look through the whole file at each answer.
+        self._evict_above = max(max_bytes, self._bytes * 1.02)
+
     def _checked(self, key: str, row: Sequence[Any]) -> Answer:
         answer = _answer(row)
         if _sha256(key, answer, row[-2]) != row[-1]:
             raise CorruptionError(
                 f"the answer under key {key} must match its sha256, and does not",
                 where=str(self.path),
-                fix=_REPAIR,
+                fix=REPAIR,
             )
         return answer
-
-    @contextmanager
-    def _translated(self) -> Generator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise _translate(error, self.path) from error
-        except OSError as error:
-            raise StorageError(
-                f"the cache's folder must be writable ({error.strerror})", where=str(self.path)
-            ) from error
 
 
 def repair(path: Path | str) -> tuple[int, Path | None]:
@@ -214,27 +251,3 @@ def _answer(row: Sequence[Any]) -> Answer:
 
 def _sha256(key: str, answer: Answer, turn: str) -> str:
     return content_hash([key, *map(str, astuple(answer)), turn])
-
-
-def _translate(error: sqlite3.Error, path: Path) -> StorageError:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_CORRUPT):
-        return CorruptionError(
-            f"the cache must be a whole SQLite file ({error})", where=str(path), fix=_REPAIR
-        )
-    rules = {
-        sqlite3.SQLITE_FULL: "the disk must have room for the cache",
-        sqlite3.SQLITE_READONLY: "the cache must be writable",
-        sqlite3.SQLITE_CANTOPEN: "the cache's folder must exist and be writable",
-        sqlite3.SQLITE_IOERR: "the disk must be readable and writable",
-        sqlite3.SQLITE_BUSY: "no other process may hold the cache longer than 30 s",
-    }
-    fixes = {
-        sqlite3.SQLITE_FULL: f"df -h {path.parent}",
-        sqlite3.SQLITE_IOERR: f"df -h {path.parent}",
-        sqlite3.SQLITE_BUSY: "stop the other run, then run again",
-    }
-    rule = rules.get(code, "the cache must be usable")
-    return StorageError(
-        f"{rule} ({error})", where=str(path), fix=fixes.get(code, f"ls -ld {path.parent}")
-    )

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import threading
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import dspy
 from dspy.lm15 import Config, LM15Error, Message, Request
-from dspy.utils.exceptions import (
-    LMAuthError,
-    LMConfigurationError,
-    LMError,
-    LMInvalidRequestError,
-    LMTimeoutError,
-    LMTransportError,
-)
+from dspy.utils.exceptions import LMError
 
 from upturn.errors import ModelError
-from upturn.lm.cache import AnswerCache
-from upturn.lm.engine import AnswerEngine, AsyncAnswerEngine, Engine
+from upturn.lm.engine import AnswerEngine, Answers, AsyncAnswerEngine, Engine, Metering
+from upturn.lm.explain import explain, explain_refusal
 from upturn.lm.folder import check_folder, folder_hash, require_local_extra
-from upturn.lm.meter import Meter
+from upturn.lm.retries import is_rate_limit
 from upturn.lm.spec import FOLDER_PREFIX, MINI, ModelSpec
 from upturn.records import content_hash
+from upturn.weights.adapter import adapted_id, check_base
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from upturn.weights.adapter import Adapter
 
 _PROBE_TOKENS = 16
 
@@ -46,8 +43,11 @@ class Connection:
     ) -> None:
         self.spec = spec
         self.model_id = engine.model_id
+        self._engine = engine
         self._inner = engine.inner
         self._probe = probe or engine.inner
+        self._adapted: dict[str, Connection] = {}
+        self._lock = threading.Lock()
         seed: dict[str, Any] = {} if spec.seed is None else {"seed": spec.seed}
         self.lm = dspy.LM(
             engine.model_id,
@@ -60,8 +60,35 @@ class Connection:
             **seed,
         )
 
+    def with_weights(self, adapter: Adapter) -> Connection:
+        """Returns a connection to this model with an adapter on.
+
+        Same process, cache, meter and settings; a model id, and so answers, of its own. One adapter
+        gives one connection. Closing it does nothing; it ends with this one.
+
+        Raises:
+            ModelError: the model is remote or has an adapter on, or the adapter is not one of it.
+            CorruptionError: the adapter's files are not what its id names.
+        """
+        adapted: Callable[[Adapter], Engine] | None = getattr(self._inner, "adapted", None)
+        if adapted is None:
+            raise ModelError(
+                f"weights need a local model that has none on yet, got {self.model_id}",
+                where="weights",
+                fix=f"set model.model to {MINI} or {FOLDER_PREFIX}FOLDER",
+            )
+        check_base(adapter, self.model_id)
+        with self._lock:
+            if adapter.id not in self._adapted:
+                name = adapted_id(self.model_id, adapter)
+                engine = self._engine.beside(adapted(adapter), name)
+                self._adapted[adapter.id] = Connection(engine, self.spec)
+            return self._adapted[adapter.id]
+
     def probe(self) -> None:
         """Asks for one tiny answer, past cache and meter, without retries.
+
+        A server that is there and asks for fewer calls passes.
 
         Raises:
             ModelError: unreachable, refused key, unknown model, or an answer that is none.
@@ -71,13 +98,20 @@ class Connection:
         try:
             self._probe.complete(request)
         except (LMError, LM15Error) as error:
-            raise _explain(error, self.spec) from error
+            # Who refuses for now is there; the turn's own calls can wait.
+            if is_rate_limit(error):
+                return
+            raise explain(error, self.spec) from error
 
     def close(self) -> None:
         """Ends the worker or closes the sockets; the cache stays open, it is the caller's."""
         self._inner.close()
-        if self._probe is not self._inner:
-            self._probe.close()
+
+    def interrupt(self) -> None:
+        """Makes calls that wait for a server give up, so that threads can end; from any thread."""
+        interrupt = getattr(self._inner, "interrupt", None)
+        if interrupt is not None:
+            interrupt()
 
     async def aclose(self) -> None:
         """Closes this event loop's sockets of a remote model; call it before the loop ends."""
@@ -98,7 +132,12 @@ class Connection:
 
 
 def connect(
-    spec: ModelSpec, *, cache: AnswerCache, meter: Meter, threads: int | None = None
+    spec: ModelSpec,
+    *,
+    cache: Answers,
+    meter: Metering,
+    threads: int | None = None,
+    tell: Callable[[str], None] = lambda sentence: None,
 ) -> Connection:
     """Connects to a model; a local one is loaded now, a remote one is not called yet.
 
@@ -106,6 +145,7 @@ def connect(
         cache: answers that were paid for; stays the caller's.
         meter: counts and caps.
         threads: torch's threads for a local model; None for all cores.
+        tell: told in one sentence when a server makes the turn wait.
 
     Raises:
         ModelError: a folder lacks a file, or a key is not set.
@@ -113,10 +153,12 @@ def connect(
     """
     if not spec.is_local:
         from upturn.lm.remote import RemoteEngine
+        from upturn.lm.steady import SteadyEngine
 
-        remote, probe = RemoteEngine(spec), RemoteEngine(replace(spec, num_retries=0))
+        remote = RemoteEngine(spec)
+        steady = SteadyEngine(remote, spec, explain=partial(explain_refusal, spec=spec), tell=tell)
         return connect_engine(
-            remote, model_id=_remote_id(spec), cache=cache, meter=meter, spec=spec, probe=probe
+            steady, model_id=_remote_id(spec), cache=cache, meter=meter, spec=spec, probe=remote
         )
     folder, model_id = locate(spec)
     from upturn.lm.local import LocalEngine
@@ -129,8 +171,8 @@ def connect_engine(
     engine: Engine,
     *,
     model_id: str,
-    cache: AnswerCache,
-    meter: Meter,
+    cache: Answers,
+    meter: Metering,
     spec: ModelSpec | None = None,
     probe: Engine | None = None,
 ) -> Connection:
@@ -140,7 +182,7 @@ def connect_engine(
         engine: closed with the connection.
         model_id: must name the model's content.
         spec: settings and prices; the defaults of ``ModelSpec`` if None.
-        probe: the engine that ``Connection.probe`` asks; ``engine`` if None.
+        probe: the engine that ``Connection.probe`` asks; ``engine`` if None. ``engine`` closes it.
     """
     spec = spec or ModelSpec(model=model_id)
     cost_usd: Callable[[int, int], float] = spec.cost_usd
@@ -167,35 +209,6 @@ def locate(spec: ModelSpec) -> tuple[Path, str]:
 
 def _remote_id(spec: ModelSpec) -> str:
     return f"{spec.model}@{content_hash(spec.api_base, length=8)}"
-
-
-def _explain(error: Exception, spec: ModelSpec) -> ModelError:
-    """Says what a failed probe means for whoever wrote the config."""
-    server = spec.api_base or f"the provider of {spec.model}"
-    if isinstance(error, LMTransportError | LMTimeoutError):
-        return ModelError(
-            f"the server must be reachable ({error})",
-            where=f"model.api_base={server}",
-            fix=f"start the server, or: curl {spec.api_base}/models" if spec.api_base else "",
-        )
-    if isinstance(error, LMAuthError | LMConfigurationError):
-        name = spec.api_key_env or "the provider's key variable"
-        return ModelError(
-            f"the key must be accepted by {server} ({error})",
-            where="model.api_key_env",
-            fix=f"set {name} to a valid key, or name another variable in model.api_key_env",
-        )
-    if isinstance(error, LMInvalidRequestError):
-        return ModelError(
-            f"the model must be known to {server} ({error})",
-            where=f"model.model={spec.model}",
-            fix=f"curl {spec.api_base}/models" if spec.api_base else "correct model.model",
-        )
-    return ModelError(
-        f"the server must answer with a completion ({error})",
-        where=f"model.api_base={server}",
-        fix="check that the address is that of an OpenAI-compatible API, often ending in /v1",
-    )
 
 
 def identify(spec: ModelSpec) -> str:

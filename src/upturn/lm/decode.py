@@ -1,20 +1,20 @@
 """Greedy or sampled decoding of a batch of prompts that share a prefix.
 
-Axes: B rows, T new tokens, N new tokens of all rows in one line, S slots, V vocabulary.
+Axes: T tokens, V vocabulary.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from upturn.lm.attention import SHARED_PREFIX, Layout, Prefix, Slots
+from upturn.lm.attention import SHARED_PREFIX, Prefix
 from upturn.lm.drafts import Drafts
+from upturn.lm.local_rows import CausalModel, Rows
 
 _MIN_CAPACITY = 32
 
@@ -51,18 +51,10 @@ class Generation:
             self.finish_reason = "length"
 
 
-class CausalModel(Protocol):
-    """What is asked of a transformers model: its config and its forward pass."""
-
-    config: Any
-
-    def __call__(self, **kwargs: Any) -> Any: ...
-
-
 @torch.inference_mode()
 def prefill(model: CausalModel, ids: tuple[int, ...]) -> Prefix:
     """Computes the keys and values of a shared prefix once."""
-    rows = _Rows(model, None, 1, len(ids))
+    rows = Rows(model, None, 1, capacity=len(ids), most=len(ids))
     rows.forward([list(ids)], [1])
     return rows.slots.as_prefix(ids)
 
@@ -74,21 +66,28 @@ def decode(
     generations: Sequence[Generation],
     eos: frozenset[int],
     drafts: Drafts,
-) -> None:
+) -> int:
     """Completes the generations in place; their ids must start with the prefix's.
 
     Drafted tokens are kept only where the model itself chooses them, so an answer is the one that
     decoding token by token gives.
+
+    Returns:
+        The most bytes that the rows' own keys and values took.
     """
     start = 0 if prefix is None else len(prefix.ids)
     feeds = [list(g.ids[start:]) for g in generations]
-    rows = _Rows(model, prefix, len(feeds), max(map(len, feeds)) + _MIN_CAPACITY)
+    most = most_slots(generations, start, drafts.max_length)
+    capacity = min(most, max(map(len, feeds)) + _MIN_CAPACITY)
+    rows = Rows(model, prefix, len(feeds), capacity=capacity, most=most)
+    peak_bytes = 0
     live = list(generations)
     while live:
         guesses = [drafts.propose(g.answer, g.max_tokens - len(g.answer) - 1) for g in live]
         logits, best = rows.forward(
             [f + d for f, d in zip(feeds, guesses, strict=True)], [1 + len(d) for d in guesses]
         )
+        peak_bytes = max(peak_bytes, rows.slots.n_bytes)
         at = 0
         for b, (g, guess) in enumerate(zip(live, guesses, strict=True)):
             end = at + 1 + len(guess)
@@ -103,6 +102,15 @@ def decode(
     for g in generations:
         if g.finish_reason == "stop" and g.stopped is None:
             drafts.observe(g.answer)
+    return peak_bytes
+
+
+def most_slots(generations: Sequence[Generation], start: int, max_guess: int) -> int:
+    """Returns how many slots a row of this batch can fill behind ``start`` shared tokens.
+
+    All rows have as many slots as the one that needs most: its prompt, its answer, and guesses.
+    """
+    return max(len(g.ids) - start + g.max_tokens for g in generations) + 1 + max_guess
 
 
 @torch.inference_mode()
@@ -134,7 +142,7 @@ def shares_prefixes(model: Any) -> bool:
     before = model(input_ids=torch.tensor([ids])).logits[0, -1]
     try:
         model.set_attn_implementation(SHARED_PREFIX)
-        rows = _Rows(model, prefill(model, tuple(ids[:9])), 2, 16)
+        rows = Rows(model, prefill(model, tuple(ids[:9])), 2, capacity=16, most=16)
         after = rows.forward([ids[9:], ids[9:13]], [1, 1])[0][0]
         if torch.allclose(before, after, rtol=1e-3, atol=1e-3):
             return True
@@ -157,87 +165,36 @@ def _verify(
     raise AssertionError("the loop returns at its last index")
 
 
-class _Rows:
-    """The batch's slots, which of them count for which row, and each row's length so far."""
-
-    def __init__(self, model: CausalModel, prefix: Prefix | None, n: int, capacity: int) -> None:
-        self.model = model
-        self.prefix = prefix
-        self.slots = Slots(model.config.num_hidden_layers, n, capacity)
-        self.valid_BS = torch.zeros(n, 0, dtype=torch.bool)
-        self.length_B = torch.full((n, 1), 0 if prefix is None else len(prefix.ids))
-
-    def forward(self, tokens: list[list[int]], keep: list[int]) -> tuple[Tensor, list[int]]:
-        """Runs each row's new tokens.
-
-        Returns:
-            For the last ``keep[b]`` tokens of each row, one row after the other: the logits
-            [sum(keep), V] and the likeliest token ids.
-        """
-        lengths = [len(t) for t in tokens]
-        T = max(lengths)
-        new_BT = torch.tensor([[False] * (T - n) + [True] * n for n in lengths])
-        row_N, column_N = new_BT.nonzero(as_tuple=True)
-        position_BT = self.length_B + new_BT.cumsum(1) - 1
-        ends = torch.tensor(lengths).cumsum(0).tolist()
-        wanted = [i for end, k in zip(ends, keep, strict=True) for i in range(end - k, end)]
-        layout = Layout(
-            prefix=self.prefix, rows=row_N, columns=column_N, n_rows=len(tokens), width=T
-        )
-        self.slots.layout = layout
-        output = self.model(
-            input_ids=torch.tensor([[i for row in tokens for i in row]]),
-            position_ids=position_BT[row_N, column_N].unsqueeze(0),
-            attention_mask=self._mask(new_BT),
-            past_key_values=self.slots,
-            use_cache=True,
-            logits_to_keep=torch.tensor(wanted),
-            layout=layout,
-        )
-        self.slots.advance()
-        self.valid_BS = torch.cat([self.valid_BS, new_BT], dim=1)
-        self.length_B = self.length_B + new_BT.sum(1, keepdim=True)
-        return output.logits[0], output.logits[0].argmax(-1).tolist()
-
-    def _mask(self, new_BT: Tensor) -> Tensor:
-        B, T = new_BT.shape
-        causal_TT = torch.ones(T, T, dtype=torch.bool).tril_()
-        seen = self.valid_BS[:, None, None, :].expand(B, 1, T, -1)
-        visible = torch.cat([seen, (new_BT[:, None, None, :] & causal_TT)], dim=-1)
-        # The least finite number, not -inf: a padded query sees nothing, and must not become NaN.
-        return torch.zeros(visible.shape).masked_fill_(~visible, torch.finfo(torch.float32).min)
-
-    def forget(self, row: int, n: int) -> None:
-        """Drops the row's last ``n`` tokens: guesses that did not hold."""
-        if n:
-            self.valid_BS[row, -n:] = False
-            self.length_B[row] -= n
-
-    def select(self, rows: list[int]) -> None:
-        """Keeps the given rows."""
-        if rows:
-            self.slots.select(rows)
-            self.valid_BS, self.length_B = self.valid_BS[rows], self.length_B[rows]
-
-
 def sampler(
     temperature: float, top_p: float | None, top_k: int | None, seed: int
 ) -> Callable[[Tensor], int]:
     """Returns a seeded choice from softmax(logits / temperature), cut by top_k and top_p.
 
-    One uniform draw per token, by inversion, so that the choice depends on nothing but the
-    distribution, the seed and the number of tokens drawn before.
+    The Gumbel-max trick (E. J. Gumbel, 1954): each token's logit gets noise of its own, the largest
+    sum wins. Inversion over sorted tokens would draw the same, but there the last digits of the
+    logits, which depend on what else is in the batch, reorder the tail and change what is drawn.
     """
-    draw = random.Random(seed).random
+    generator = torch.Generator().manual_seed(seed)
 
     def choose(logits_V: Tensor) -> int:
-        p_V, ids_V = torch.softmax(logits_V.double() / temperature, -1).sort(descending=True)
-        if top_k is not None:
-            p_V = p_V[:top_k]
-        cumulative_V = p_V.cumsum(0)
-        if top_p is not None:
-            cumulative_V = cumulative_V[: int((cumulative_V < top_p).sum()) + 1]
-        at = torch.searchsorted(cumulative_V, draw() * cumulative_V[-1], right=True)
-        return int(ids_V[min(int(at), len(cumulative_V) - 1)])
+        # An exponential draw's logarithm, negated, is a Gumbel draw.
+        exponential_V = torch.empty_like(logits_V, dtype=torch.float64)
+        noise_V = -exponential_V.exponential_(generator=generator).log()
+        scaled_V = logits_V.double() / temperature
+        return int((_cut(scaled_V, top_p, top_k) + noise_V).argmax())
 
     return choose
+
+
+def _cut(logits_V: Tensor, top_p: float | None, top_k: int | None) -> Tensor:
+    """Returns the logits with those outside of top_k and top_p at minus infinity."""
+    if top_k is None and top_p is None:
+        return logits_V
+    sorted_V, ids_V = logits_V.sort(descending=True)
+    n = len(sorted_V) if top_k is None else top_k
+    if top_p is not None:
+        cumulative_V = torch.softmax(sorted_V[:n], -1).cumsum(0)
+        n = int((cumulative_V < top_p).sum()) + 1
+    kept_V = torch.full_like(logits_V, -torch.inf)
+    kept_V[ids_V[:n]] = sorted_V[:n]
+    return kept_V

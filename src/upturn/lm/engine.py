@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, Protocol, cast
 
 from dspy.lm15 import Message, Request, Response, TextPart, UnsupportedFeatureError, Usage
 
-from upturn.lm.cache import Answer, AnswerCache
+from upturn.lm.cache import Answer
+from upturn.lm.estimate import request_tokens
+from upturn.lm.flights import Flights
 from upturn.lm.keys import request_key
-from upturn.lm.meter import CallRecord, Meter
+from upturn.lm.meter import CallRecord
+
+#: Where an inner engine may say in ``provider_data`` how long the model itself took, in seconds.
+LATENCY = "upturn_latency_s"
+#: Waits until the meter is asked again, in seconds.
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.5
 
 
 class Engine(Protocol):
@@ -30,43 +35,54 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-class Flights:
-    """The requests now being answered: whoever asks the same waits for that answer."""
+class Answers(Protocol):
+    """Where answers are kept: ``AnswerCache``, or one that stands behind another process.
 
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._open: dict[str, Future[Answer | None]] = {}
+    Called once or twice a call, from many threads; each call must be cheap.
+    """
 
-    def join(self, key: str) -> tuple[Future[Answer | None], bool]:
-        """Returns the flight of a key, and whether the caller leads it (and must land it)."""
-        with self._lock:
-            if key in self._open:
-                return self._open[key], False
-            flight: Future[Answer | None] = Future()
-            # Running, so that an impatient follower cannot cancel what others wait for.
-            flight.set_running_or_notify_cancel()
-            self._open[key] = flight
-            return flight, True
+    def get(self, key: str) -> Answer | None:
+        """Returns the answer under a key, or None."""
+        ...
 
-    @contextmanager
-    def landing(self, key: str) -> Generator[Callable[[Answer], None]]:
-        """Lands the leader's flight: with its answer, its error, or with None if it was cut off."""
-        flight = self._open[key]
-        answers: list[Answer] = []
-        error: Exception | None = None
-        try:
-            yield answers.append
-        except Exception as caught:
-            # Any error at all: followers must see it rather than wait for ever.
-            error = caught
-            raise
-        finally:
-            with self._lock:
-                del self._open[key]
-            if error is not None:
-                flight.set_exception(error)
-            else:
-                flight.set_result(answers[0] if answers else None)
+    def put(self, key: str, answer: Answer) -> None:
+        """Keeps an answer durably before it returns; the first answer under a key stays."""
+        ...
+
+
+class Metering(Protocol):
+    """Who counts calls and enforces caps: ``Meter``, or one that stands behind another process.
+
+    ``bound_usd`` is the same number in the three calls that belong to one call. None of them may
+    wait: a caller that is told to wait asks again.
+    """
+
+    def reserve(self, bound_usd: float = 0.0) -> bool:
+        """Takes the right to one call; ``settle`` or ``cancel`` must follow if it is given.
+
+        Args:
+            bound_usd: the most that the call should cost.
+
+        Returns:
+            False where the money that is left may be needed by the calls in flight: ask again
+            when one of them may have ended.
+
+        Raises:
+            BudgetExceededError: a cap is reached.
+        """
+        ...
+
+    def settle(self, record: CallRecord, bound_usd: float = 0.0) -> None:
+        """Counts a paid call that was reserved, and notes it in the caller's recordings."""
+        ...
+
+    def cancel(self, bound_usd: float = 0.0) -> None:
+        """Gives back a reservation whose call failed."""
+        ...
+
+    def replay(self, record: CallRecord) -> None:
+        """Counts a call that the cache answered, and notes it in the caller's recordings."""
+        ...
 
 
 class AnswerEngine:
@@ -80,6 +96,7 @@ class AnswerEngine:
         model_id: goes into every key; must name the weights.
         cost_usd: (input tokens, output tokens) -> US dollars.
         clock: seconds, monotonic; measures latency.
+        sleep: waits some seconds until the meter is asked again.
     """
 
     def __init__(
@@ -87,10 +104,11 @@ class AnswerEngine:
         inner: Engine,
         *,
         model_id: str,
-        cache: AnswerCache,
-        meter: Meter,
+        cache: Answers,
+        meter: Metering,
         cost_usd: Callable[[int, int], float] = lambda _in, _out: 0.0,
         clock: Callable[[], float] = time.perf_counter,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.inner = inner
         self.model_id = model_id
@@ -98,7 +116,20 @@ class AnswerEngine:
         self._meter = meter
         self._cost_usd = cost_usd
         self._clock = clock
+        self._sleep = sleep
         self._flights = Flights()
+
+    def beside(self, inner: Engine, model_id: str) -> AnswerEngine:
+        """Returns the same around another model: same cache, meter, prices and clock."""
+        return AnswerEngine(
+            inner,
+            model_id=model_id,
+            cache=self._cache,
+            meter=self._meter,
+            cost_usd=self._cost_usd,
+            clock=self._clock,
+            sleep=self._sleep,
+        )
 
     def complete(self, request: Request) -> Response:
         """Returns the answer; DSPy calls this from any thread.
@@ -119,10 +150,14 @@ class AnswerEngine:
                 if answer is not None:
                     land(answer)
                     return self._replayed(request, answer)
-                with self._reserved():
+                bound_usd = self._bound_usd(request)
+                for wait_s in self._waits_for_money(bound_usd):
+                    self._sleep(wait_s)
+                with self._reserved(bound_usd):
                     start = self._clock()
                     response = self.inner.complete(request)
-                    land(answer := self._paid(key, response, self._clock() - start))
+                    answer = self._paid(key, response, self._clock() - start, bound_usd)
+                    land(answer)
                 return _response(request, answer)
 
     async def acomplete(self, request: Request) -> Response:
@@ -139,22 +174,35 @@ class AnswerEngine:
                 if answer is not None:
                     land(answer)
                     return self._replayed(request, answer)
-                with self._reserved():
+                bound_usd = self._bound_usd(request)
+                for wait_s in self._waits_for_money(bound_usd):
+                    await asyncio.sleep(wait_s)
+                with self._reserved(bound_usd):
                     start = self._clock()
                     response = await self.inner.acomplete(request)
-                    land(answer := self._paid(key, response, self._clock() - start))
+                    answer = self._paid(key, response, self._clock() - start, bound_usd)
+                    land(answer)
                 return _response(request, answer)
 
+    def _bound_usd(self, request: Request) -> float:
+        return self._cost_usd(*request_tokens(request))
+
+    def _waits_for_money(self, bound_usd: float) -> Generator[float]:
+        """Yields how long to wait, twice as long each time, until the meter lets the call go."""
+        wait_s = _FIRST_WAIT_S
+        while not self._meter.reserve(bound_usd):
+            yield wait_s
+            wait_s = min(wait_s * 2, _LONGEST_WAIT_S)
+
     @contextmanager
-    def _reserved(self) -> Generator[None]:
-        self._meter.reserve()
+    def _reserved(self, bound_usd: float) -> Generator[None]:
         try:
             yield
         except BaseException:
-            self._meter.cancel()
+            self._meter.cancel(bound_usd)
             raise
 
-    def _paid(self, key: str, response: Response, latency_s: float) -> Answer:
+    def _paid(self, key: str, response: Response, latency_s: float, bound_usd: float) -> Answer:
         usage = response.usage
         n_in, n_out = usage.input_tokens or 0, usage.output_tokens or 0
         answer = Answer(
@@ -162,11 +210,11 @@ class AnswerEngine:
             finish_reason=response.finish_reason,
             input_tokens=n_in,
             output_tokens=n_out,
-            latency_s=latency_s,
+            latency_s=cast(float, (response.provider_data or {}).get(LATENCY, latency_s)),
             cost_usd=self._cost_usd(n_in, n_out),
         )
         self._cache.put(key, answer)
-        self._meter.settle(_record(answer, cached=False))
+        self._meter.settle(_record(answer, cached=False), bound_usd)
         return answer
 
     def _replayed(self, request: Request, answer: Answer) -> Response:

@@ -17,7 +17,8 @@ def classify(error: BaseException) -> FailureKind | None:
         BUDGET where a cap was reached; FORMAT where the answer could not be parsed; OUTAGE where
         the server, the network or the key failed; PROGRAM for the rest, the program's own errors.
         None where one of our errors shows that the turn itself cannot go on (a corrupted cache, a
-        full disk, a model that cannot be loaded): raise ``ours(error)`` instead of making a row.
+        full disk, a model that cannot be loaded, a revoked key, a server that stays away): raise
+        ``ours(error)`` instead of making a row.
     """
     from dspy.utils.exceptions import (
         AdapterParseError,

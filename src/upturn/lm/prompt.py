@@ -12,6 +12,11 @@ from dspy.lm15 import InvalidRequestError, Request
 # Two last messages without a common start: what their prompts share does not depend on the row.
 _PROBES = ("a", "0")
 _MAX_HEADS = 256
+#: What a template is told that asks for today's date: a prompt must be the same tomorrow, or what
+#: was trained on is not what is sent. Llama's templates fall back to this very day.
+PINNED_DATE = "26 Jul 2024"
+_CLOCK = "strftime_now"
+_PINNED = f"{{%- macro {_CLOCK}(format) -%}}{PINNED_DATE}{{%- endmacro -%}}"
 
 Turns = tuple[tuple[str, str], ...]
 
@@ -49,6 +54,7 @@ class Prompter:
         self._special: list[str] = [t for t in tokenizer.all_special_tokens if t]
         added = tokenizer.added_tokens_decoder.values()
         self._control = sorted({t.content for t in added if t.special and len(t.content) > 1})
+        self._template = _pinned(tokenizer)
         self._lock = threading.Lock()
         self._heads: OrderedDict[Turns, _Head] = OrderedDict()
 
@@ -64,6 +70,25 @@ class Prompter:
         if not head.ids or not text.startswith(head.text) or len(text) == len(head.text):
             return Prompt(ids=self._ids(text), prefix=())
         return Prompt(ids=head.ids + self._ids(text[len(head.text) :]), prefix=head.ids)
+
+    def texts(self, request: Request, answer: str) -> tuple[str, str]:
+        """Returns the prompt's text, and that of the conversation with an answer as its last turn.
+
+        Raises:
+            InvalidRequestError: as ``encode``.
+        """
+        turns = _turns(request)
+        whole = self._render((*turns, ("assistant", answer)), begin=False)
+        return self._render(turns), whole
+
+    def begins_answers(self, request: Request) -> bool:
+        """Tells whether the template itself writes how an answer begins.
+
+        Raises:
+            InvalidRequestError: as ``encode``.
+        """
+        turns = _turns(request)
+        return self._render(turns) != self._render(turns, begin=False)
 
     def _head(self, turns: Turns) -> _Head:
         key = (*turns[:-1], (turns[-1][0], ""))
@@ -85,19 +110,20 @@ class Prompter:
         splits = all(self._ids(t) == ids + self._ids(t[cut:]) for t in texts)
         return _Head(text=common[:cut], ids=ids) if splits else _Head(text="", ids=())
 
-    def _render(self, turns: Turns) -> str:
+    def _render(self, turns: Turns, *, begin: bool = True) -> str:
         from jinja2 import TemplateError
 
         try:
             return self._tokenizer.apply_chat_template(
-                [{"role": role, "content": self._inert(content)} for role, content in turns],
-                add_generation_prompt=True,
+                [{"role": role, "content": self.inert(content)} for role, content in turns],
+                add_generation_prompt=begin,
                 tokenize=False,
+                chat_template=self._template,
             )
         except TemplateError as error:
             raise InvalidRequestError(f"the chat template refuses the messages: {error}") from error
 
-    def _inert(self, content: str) -> str:
+    def inert(self, content: str) -> str:
         """Breaks up control tokens: what a user writes ends no turn and begins none."""
         for token in self._control:
             content = content.replace(token, f"{token[0]} {token[1:]}")
@@ -105,6 +131,13 @@ class Prompter:
 
     def _ids(self, text: str) -> tuple[int, ...]:
         return tuple(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _pinned(tokenizer: Any) -> str | None:
+    """Returns the template with its clock stopped; None where it has none, and stands as it is."""
+    if _CLOCK not in str(tokenizer.chat_template or ""):
+        return None
+    return _PINNED + str(tokenizer.get_chat_template())
 
 
 def _common_start(one: str, two: str) -> str:

@@ -1,4 +1,4 @@
-"""RemoteEngine: any server that DSPy can reach. Retries for transient errors live here only."""
+"""RemoteEngine: any server that DSPy can reach, one attempt a call; ``steady`` has the patience."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import dspy
 from dspy.lm15 import Request, Response, ServerError
-from dspy.utils.exceptions import LMError, LMUnexpectedError
+from dspy.utils.exceptions import LMError, LMProviderError, LMUnexpectedError
 
 from upturn.errors import ModelError
 from upturn.lm.spec import ModelSpec
@@ -35,7 +35,7 @@ class RemoteEngine:
             settings["api_base"] = spec.api_base
         if self._key is not None:
             settings["api_key"] = self._key
-        self._lm = dspy.LM(spec.model, cache=False, num_retries=spec.num_retries, **settings)
+        self._lm = dspy.LM(spec.model, cache=False, num_retries=0, **settings)
 
     def complete(self, request: Request) -> Response:
         """Returns the answer.
@@ -71,7 +71,7 @@ class RemoteEngine:
     def _clean(self, error: LMError) -> Exception:
         """Returns the error without the key; an answer that is no JSON is the server's fault."""
         message = error.message.replace(self._key, "[key]") if self._key else error.message
-        if isinstance(error, LMUnexpectedError):
+        if isinstance(error, LMUnexpectedError) or _is_garbage(error):
             return ServerError(f"the server's answer is no completion: {message}")
         error.message = message
         error.args = tuple(
@@ -85,6 +85,11 @@ class RemoteEngine:
 
 # The outer LM keeps history and usage; twice would be counted twice.
 _QUIET: dict[str, Any] = {"disable_history": True, "usage_tracker": None, "send_stream": None}
+
+
+def _is_garbage(error: LMError) -> bool:
+    """Whether it is DSPy's root error for a reply that could not be read, as gateways give them."""
+    return type(error) is LMProviderError and not 400 <= (error.status or 0) < 500
 
 
 def _checked(response: Response) -> Response:

@@ -11,6 +11,9 @@ MINI = "upturn-mini"
 #: Marks a model string as a local Hugging Face folder: ``hf:/path/to/folder``.
 FOLDER_PREFIX = "hf:"
 
+#: Longest wait between two attempts at a call, in seconds.
+LONGEST_BACKOFF_S = 30.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
@@ -24,9 +27,14 @@ class ModelSpec:
         max_tokens: most tokens of one answer.
         seed: for sampling; sent to servers that know it.
         usd_per_million_input, usd_per_million_output: prices, for cost and for the money cap.
-        concurrency: how many calls a caller should keep in flight.
+        concurrency: most calls in flight; a server that refuses some gets fewer.
         timeout_s: longest wait for one attempt, in seconds.
         num_retries: further attempts after a transient error of a server.
+        deadline_s: seconds for one call, all its attempts and backoffs included; None for what
+            its attempts may take at most.
+        requests_per_minute, tokens_per_minute: limits that the provider sets; None for none.
+        max_outage_minutes: how long a turn waits for a server that does not answer; 0 to let the
+            calls fail at once.
     """
 
     model: str
@@ -40,6 +48,10 @@ class ModelSpec:
     concurrency: int = 32
     timeout_s: float = 60.0
     num_retries: int = 3
+    deadline_s: float | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    max_outage_minutes: float = 30.0
 
     def __post_init__(self) -> None:
         rules = {
@@ -52,6 +64,14 @@ class ModelSpec:
             "prices must be >= 0": min(self.usd_per_million_input, self.usd_per_million_output)
             >= 0,
         }
+        for name in ("deadline_s", "requests_per_minute", "tokens_per_minute"):
+            value = getattr(self, name)
+            rules[f"{name} must be > 0, got {value}"] = value is None or value > 0
+        if self.deadline_s is not None:
+            rule = f"deadline_s must be >= timeout_s={self.timeout_s:g}, got {self.deadline_s:g}"
+            rules[rule] = self.deadline_s >= self.timeout_s
+        outage = self.max_outage_minutes
+        rules[f"max_outage_minutes must be >= 0, got {outage}"] = outage >= 0
         broken = [rule for rule, holds in rules.items() if not holds]
         if broken:
             raise ConfigError("; ".join(broken), where="model")
@@ -60,6 +80,12 @@ class ModelSpec:
     def is_local(self) -> bool:
         """Whether the model runs in this process."""
         return self.model == MINI or self.model.startswith(FOLDER_PREFIX)
+
+    @property
+    def whole_call_s(self) -> float:
+        """Seconds that all attempts at one call and the backoffs between them may take."""
+        attempts = self.num_retries + 1
+        return self.deadline_s or attempts * (self.timeout_s + LONGEST_BACKOFF_S)
 
     def cost_usd(self, input_tokens: int, output_tokens: int) -> float:
         """Returns the price of one call, in US dollars."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from upturn.config import Config
 from upturn.errors import ConfigError
-from upturn.lm import Caps, Meter
+from upturn.lm import Caps
+from upturn.pipeline.dev import DevParts
+from upturn.pipeline.opening import Reading
+from upturn.search.finalists import fresh_rows
+from upturn.search.search import FINAL_SHARE
+from upturn.search.strategies.racing import RacingStrategy
 
 #: Answers before a pace is believed.
 PACE_ANSWERS = 200
@@ -19,10 +25,10 @@ class Allowance:
         meter: what was spent so far.
         caps: the turn's caps.
         reserved_calls: calls that the finalists and the gate will need at most.
-        trial_calls: calls that one trial needs at most.
+        trial_calls: calls that one step of the search needs at most.
     """
 
-    meter: Meter
+    meter: Reading
     caps: Caps
     reserved_calls: int
     trial_calls: int
@@ -60,3 +66,23 @@ class Allowance:
             if cap is not None and wanted > cap:
                 return f"the rest of the cap of {cap:g} {name} is set aside for the gate"
         return ""
+
+
+def reserved_rows(config: Config, dev: DevParts, holdout_rows: int) -> int:
+    """Rows that the finalists and the gate run at most."""
+    search = config.search
+    if config.optimizer != "upturn":
+        # A peer's finalists run on all of dev.
+        each = len(dev.searched) + len(dev.fresh)
+    else:
+        final = round(FINAL_SHARE * search.evaluations)
+        each = fresh_rows(final, search.finalists, len(dev.fresh))
+    return (search.finalists + 1) * each + 2 * holdout_rows
+
+
+def step_rows(config: Config, dev: DevParts) -> int:
+    """Rows that a search runs at most between two questions whether it may go on."""
+    search = config.search
+    if search.strategy != "racing" or config.optimizer != "upturn":
+        return len(dev.searched)
+    return max(2 * search.race.block_rows, 2 * search.evaluations // RacingStrategy().rounds)

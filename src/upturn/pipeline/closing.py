@@ -10,34 +10,15 @@ from upturn.pipeline.judge import Judgement
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.recording import Recorder
 from upturn.pipeline.release import Releases
+from upturn.pipeline.weights import files_of
 from upturn.pipeline.workspace import write_text
 from upturn.programs import Program
 from upturn.records import Candidate, Json, Verdict
 from upturn.report import TurnReport, render_decision, render_page
-from upturn.report.figures import TrialPoint, search_figure
+from upturn.report.search import SearchReport
 from upturn.search import Finalist, SearchResult
 from upturn.tracking import RunKind, Tracker
-
-
-def draw(search: SearchResult, program: str) -> bytes:
-    """Returns the figure of a search as PNG."""
-    fresh = {f.name: f.fresh.score for f in search.finalists}
-    points = [
-        TrialPoint(
-            number=t.number,
-            score=t.estimate,
-            pruned=not t.finished,
-            fresh_score=fresh.get(t.name),
-        )
-        for t in search.trials
-        if not t.repeated
-    ]
-    return search_figure(
-        points,
-        champion=search.start.searched.score,
-        champion_fresh=search.start.fresh.score,
-        title=f"{program}: search on dev",
-    )
+from upturn.weights.adapter import Adapter
 
 
 def register(
@@ -50,6 +31,7 @@ def register(
     search: SearchResult,
     decision: str,
     facts: Mapping[str, Json],
+    adapter: Adapter | None = None,
 ) -> str:
     """Logs both sides on the holdout and registers a challenger that may be promoted.
 
@@ -75,6 +57,7 @@ def register(
             "program.json": parts.program.state_json(candidate).encode(),
             "decision.md": decision.encode(),
             "prompt.json": _prompt(parts.program, candidate),
+            **files_of(adapter),
         },
         facts=facts,
         run_id=run_id,
@@ -93,7 +76,7 @@ def write_report(
     parts: Parts,
     tracker: Tracker,
     judgement: Judgement | None,
-    figure: bytes,
+    search: SearchReport | None,
 ) -> str:
     """Writes the decision as HTML and Markdown into the turn's folder and the tracker.
 
@@ -107,13 +90,14 @@ def write_report(
         champion=judgement.baseline if judgement else None,
         challenger=judgement.challenger if judgement else None,
         examples=judgement.examples if judgement else (),
-        figure_png=figure,
+        search=search,
     )
     decision = render_decision(report)
     write_text(folder / "report.html", page)
     write_text(folder / "decision.md", decision)
     files = {"report.html": page.encode(), "decision.md": decision.encode()}
-    tracker.log_files(files | ({"search.png": figure} if figure else {}))
+    drawn = {"search.png": search.figure_png, "pareto.png": search.pareto_png} if search else {}
+    tracker.log_files(files | {name: png for name, png in drawn.items() if png})
     return str(folder / "report.html")
 
 

@@ -11,9 +11,10 @@ from upturn.gate.statistics import analyse, cluster
 from upturn.lm import AnswerCache, Meter
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.turn import World
-from upturn.records import Candidate, Evaluation, Json, canonical_json, pair
-from upturn.registry import Registry
-from upturn.report.changes import Change, as_patch, changes
+from upturn.pipeline.weights import champion_adapter
+from upturn.records import Evaluation, Json, canonical_json, pair
+from upturn.registry import RegisteredVersion, Registry
+from upturn.report.changes import Change, as_patch, changes, setting_changes
 
 #: One-sided error level of each end of the interval that is shown.
 LEVEL = 0.05
@@ -62,7 +63,10 @@ def compare_versions(path: Path, a: str, b: str, world: World) -> Comparison:
     """
     parts = Parts.load(path)
     with parts.workspace.locked(), world.store(parts) as (_, registry):
-        left, right = (_candidate(parts, registry, name) for name in (a, b))
+        versions = [_version(parts, registry, name) for name in (a, b)]
+        left, right = (v.candidate if v else parts.program.seed for v in versions)
+        found = [champion_adapter(v, parts.workspace) for v in versions if v]
+        adapters = {adapter.id: adapter for adapter in found if adapter}
         dev = parts.snapshot(world.clock()).dev
         meter = Meter(parts.caps)
         with (
@@ -70,21 +74,25 @@ def compare_versions(path: Path, a: str, b: str, world: World) -> Comparison:
             world.connect(parts, cache, meter) as connection,
         ):
             connection.probe()
-            with Evaluator(parts.program, parts.metric, connection, meter) as evaluator:
+            with Evaluator(
+                parts.program, parts.metric, connection, meter, adapters=adapters
+            ) as evaluator:
                 rows = [evaluator.evaluate(c, dev) for c in (left, right)]
     patch = [line for change in changes(left, right) for line in _patch(change)]
+    patch += setting_changes(left, right)
     return _compared(parts.config.name, (a, b), rows, meter.totals().calls, patch)
 
 
-def _candidate(parts: Parts, registry: Registry, name: str) -> Candidate:
+def _version(parts: Parts, registry: Registry, name: str) -> RegisteredVersion | None:
+    """The version that a name means, None for the program as written."""
     if name == "seed":
-        return parts.program.seed
+        return None
     if name != "champion":
-        return registry.load(parts.config.name, name).candidate
+        return registry.load(parts.config.name, name)
     champion = registry.champion(parts.config.name)
     if champion is None:
         raise InputError(f"{parts.config.name} has no champion", fix="upturn run CONFIG")
-    return champion.candidate
+    return champion
 
 
 def _patch(change: Change) -> list[str]:

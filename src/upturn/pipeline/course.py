@@ -9,24 +9,47 @@ from functools import cached_property
 
 from upturn.datasets import Snapshot
 from upturn.errors import BudgetExceededError, OutageError, UpturnError
-from upturn.evaluate import Evaluator
+from upturn.gate import OtherTask
 from upturn.lm import Meter
-from upturn.lm.connect import Connection
 from upturn.pipeline import closing
-from upturn.pipeline.allowance import Allowance
-from upturn.pipeline.explore import DevParts, Exploration, describe, split_dev
+from upturn.pipeline.allowance import Allowance, reserved_rows, step_rows
+from upturn.pipeline.dev import DevParts, split_dev
+from upturn.pipeline.elsewhere import Task, run_tasks
+from upturn.pipeline.explore import Listeners
+from upturn.pipeline.exploring import explore
 from upturn.pipeline.judge import gate_rules, judge
+from upturn.pipeline.opening import Engines
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Progress
+from upturn.pipeline.quote import open_quote
 from upturn.pipeline.recording import Recorder
 from upturn.pipeline.release import Releases
 from upturn.pipeline.result import TurnResult
 from upturn.pipeline.telling import Found, Teller
+from upturn.pipeline.weights import Weights, facts_of
 from upturn.records import Evaluation, Verdict
 from upturn.registry import RegisteredVersion
 from upturn.report import TurnReport, render_decision
 from upturn.search import Catalogue, Trial
 from upturn.tracking import Tracker, TurnInfo, TurnStatus
+from upturn.weights.adapter import Adapter
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """What a turn asks.
+
+    Attributes:
+        turn: its id.
+        snapshot: the rows.
+        weights: the adapters that may be chosen, and that of what runs now.
+        tasks: other tasks that an adapter must not unlearn.
+    """
+
+    turn: str
+    snapshot: Snapshot
+    weights: Weights = field(default_factory=Weights)
+    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -34,14 +57,11 @@ class Course:
     """Runs the steps of one turn; ``turn.run_turn`` opens all that it works with."""
 
     parts: Parts
-    snapshot: Snapshot
+    question: Question
     releases: Releases
     tracker: Tracker
-    connection: Connection
-    evaluator: Evaluator
-    meter: Meter
+    engines: Engines
     champion: RegisteredVersion
-    turn: str
     started: datetime
     clock: Callable[[], datetime]
     progress: Progress
@@ -71,16 +91,17 @@ class Course:
     @cached_property
     def _dev(self) -> DevParts:
         config = self.parts.config
-        return split_dev(self.snapshot.dev, config.search.fresh, config.seed)
+        return split_dev(self.question.snapshot.dev, config.search.fresh, config.seed)
 
     @cached_property
     def _teller(self) -> Teller:
         return Teller(
             parts=self.parts,
-            snapshot=self.snapshot,
+            snapshot=self.question.snapshot,
             champion=self.champion,
-            turn=self.turn,
-            model_id=self.connection.model_id,
+            turn=self.question.turn,
+            model_id=self.engines.connection.model_id,
+            weights=self.question.weights,
         )
 
     @cached_property
@@ -89,38 +110,42 @@ class Course:
 
     @cached_property
     def _allowance(self) -> Allowance:
-        # Every row costs a call for each predictor; finalists also finish the rows of the race.
-        per_row = len(self.parts.program.predictors)
-        finalists = (self.parts.config.search.finalists + 1) * len(self.snapshot.dev)
+        # Every row costs a call for each predictor.
+        per_row, config = len(self.parts.program.predictors), self.parts.config
+        reserved = reserved_rows(config, self._dev, self.question.snapshot.holdout.rows)
         return Allowance(
-            meter=self.meter,
+            meter=self.engines.meter,
             caps=self.parts.caps,
-            reserved_calls=per_row * (finalists + 2 * self.snapshot.holdout.rows),
-            trial_calls=per_row * len(self._dev.searched),
+            reserved_calls=per_row * reserved + sum(t.calls for t in self.question.tasks),
+            trial_calls=per_row * step_rows(config, self._dev),
         )
 
     def _explore(self) -> None:
         self._allowance.check()
-        config = self.parts.config
-        exploration = Exploration(
-            program=self.parts.program,
+        self._found.quote = open_quote(
+            self.parts,
+            self.question.snapshot,
             start=self.champion.candidate,
-            train=self.snapshot.train,
-            dev=self._dev,
-            evaluator=self.evaluator,
-            section=config.search,
-            seed=config.seed,
+            runner=self.engines.runner,
+            searched=self._dev.searched,
+            folder=self.parts.workspace.turn(self.question.turn),
         )
-        baseline = exploration.baseline()
-        self.progress.step("baseline", f"dev {_shown(baseline)} ({baseline.denominator})")
-        catalogue = exploration.catalogue(baseline)
-        describe(catalogue, self.progress)
-        with self.progress.bar("search", config.search.n_trials) as advance:
-            self._found.search = exploration.search(
-                catalogue,
+        with self.progress.bar("search", self.parts.config.search.evaluations) as advance:
+            listeners = Listeners(
                 may_go_on=self._allowance.refusal,
-                on_trial=lambda trial: self._on_trial(trial, catalogue, advance),
-                journal=self.parts.workspace.turn(self.turn) / "study.journal",
+                on_trial=self._on_trial,
+                on_rows=advance,
+            )
+            self._found.search = explore(
+                self.parts,
+                self.question.snapshot.train,
+                self._dev,
+                start=self.champion.candidate,
+                engines=self.engines,
+                turn=self.question.turn,
+                progress=self.progress,
+                listeners=listeners,
+                weights=self.question.weights,
             )
         self._recorder.finalists(self._found.search, self._dev.fresh)
         if self._found.search.stopped:
@@ -128,10 +153,24 @@ class Course:
         for f in self._found.search.finalists:
             scores = f"dev {_shown(f.searched)}, fresh rows {_shown(f.fresh)}"
             self.progress.step("finalist", f"{f.name}: {scores}")
+        self._tell_reported()
 
-    def _on_trial(self, trial: Trial, catalogue: Catalogue, advance: Callable[[int], None]) -> None:
+    def _on_trial(self, trial: Trial, catalogue: Catalogue | None) -> None:
+        if catalogue is not None:
+            self._found.origins[trial.number] = catalogue.origins(trial.candidate.choices)
         self._recorder.trial(trial, catalogue)
-        advance(1)
+
+    def _tell_reported(self) -> None:
+        search = self._found.search
+        if search is None or search.reported.score is None:
+            return
+        found = search.reported
+        whose = "" if search.leads else "what runs now, since no finalist is surely better: "
+        self.progress.step(
+            "reported",
+            f"{whose}{found.score:.3f} [{found.low:.3f}, {found.high:.3f}] on {found.rows} fresh "
+            f"rows; {search.evaluations} evaluations",
+        )
 
     def _gate(self) -> None:
         found, search = self._found, self._found.search
@@ -141,16 +180,20 @@ class Course:
             return
         found.challenger = search.finalists[0]
         config = self.parts.config
+        adapter = self.question.weights.of(found.challenger.candidate)
+        # Before the holdout is opened: an outage in here costs no look.
+        others = self._elsewhere(adapter) if adapter else ()
         found.judgement = judge(
             self.champion.candidate,
             found.challenger.candidate,
-            snapshot=self.snapshot,
-            evaluator=self.evaluator,
+            snapshot=self.question.snapshot,
+            evaluator=self.engines.runner,
             rules=gate_rules(config.gate),
             ledger=self.releases.ledger,
-            turn=self.turn,
+            turn=self.question.turn,
             program=config.name,
             seed=config.seed,
+            others=others,
             on_open=lambda n: self.progress.step("gate", f"holdout opened: {n} rows, both run now"),
         )
         found.version = closing.register(
@@ -163,32 +206,45 @@ class Course:
             decision=render_decision(self._report()),
             facts={
                 "program": config.program,
-                "model": self.connection.model_id,
-                "snapshot": self.snapshot.id,
+                "model": self.engines.connection.model_id,
+                "snapshot": self.question.snapshot.id,
+                **facts_of(adapter),
             },
+            adapter=adapter,
+        )
+
+    def _elsewhere(self, adapter: Adapter) -> tuple[OtherTask, ...]:
+        meter = self.engines.meter
+        assert isinstance(meter, Meter), "a config with weights and a cluster is refused"
+        return run_tasks(
+            self.question.tasks,
+            adapter,
+            connection=self.engines.connection,
+            meter=meter,
+            concurrency=self.parts.config.model.concurrency,
+            tell=lambda sentence: self.progress.step("forgetting", sentence),
         )
 
     def _close(self) -> tuple[TurnResult, bool]:
         report = self._report()
-        figure = (
-            closing.draw(self._found.search, self.parts.config.name) if self._found.search else b""
-        )
         path = closing.write_report(
             report,
             parts=self.parts,
             tracker=self.tracker,
             judgement=self._found.judgement,
-            figure=figure,
+            search=self._found.shown(self.parts.config.name),
         )
-        looks = len(self.releases.ledger.looks(self.snapshot.holdout.sha256))
+        looks = len(self.releases.ledger.looks(self.question.snapshot.holdout.sha256))
         result = replace(
-            self._teller.result(self._found, report, self.meter.totals(), looks=looks, path=path),
+            self._teller.result(
+                self._found, report, self.engines.meter.totals(), looks=looks, path=path
+            ),
             links=self.tracker.links(),
         )
         final = self._found.is_final
         if final:
             self.releases.ledger.append_decision(
-                turn=self.turn,
+                turn=self.question.turn,
                 program=self.parts.config.name,
                 verdict=Verdict(result.verdict),
                 report={k: getattr(result, k) for k in ("effect", "low", "high", "n", "looks")},
@@ -208,18 +264,19 @@ class Course:
         return result, final
 
     def _report(self) -> TurnReport:
-        seconds = (self.clock() - self.started).total_seconds()
-        return self._teller.report(self._found, self.meter.totals(), seconds)
+        # A wall clock may be set back.
+        seconds = max(0.0, (self.clock() - self.started).total_seconds())
+        return self._teller.report(self._found, self.engines.meter.totals(), seconds)
 
     def _info(self) -> TurnInfo:
         config = self.parts.config
         return TurnInfo(
-            turn=self.turn,
+            turn=self.question.turn,
             program=config.name,
             config_yaml=config.to_yaml(),
-            snapshot_id=self.snapshot.id,
-            study=self.turn,
-            model_id=self.connection.model_id,
+            snapshot_id=self.question.snapshot.id,
+            study=self.question.turn,
+            model_id=self.engines.connection.model_id,
             seed=config.seed,
         )
 

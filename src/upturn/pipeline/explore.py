@@ -1,42 +1,53 @@
-"""From a start candidate to finalists: baseline on dev, proposals, catalogue, search."""
+"""From a start candidate to finalists: baseline on dev, then proposals and a search, or a peer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from upturn.config.sections import SearchSection
-from upturn.evaluate import Evaluator
+from upturn.config.search import SearchSection
+from upturn.evaluate import CandidateRunner
+from upturn.pipeline.dev import DevParts
 from upturn.pipeline.progress import Progress
-from upturn.programs import Program
-from upturn.propose import PROPOSERS, Evidence
-from upturn.records import Candidate, Evaluation, Example, Row, content_hash
-from upturn.search import Catalogue, RaceRules, Search, SearchResult, SearchRules, Trial
+from upturn.pipeline.proposing import Proposing
+from upturn.propose import Survivor
+from upturn.records import Candidate, Evaluation
+from upturn.search import (
+    SAMPLERS,
+    STRATEGIES,
+    Catalogue,
+    Finalist,
+    Limits,
+    Search,
+    SearchResult,
+    SearchRules,
+    Trial,
+)
+
+#: Rows on which the start candidate runs first: this share of the budget, within these bounds.
+BASELINE_SHARE, MIN_BASELINE_ROWS, MAX_BASELINE_ROWS = 0.1, 24, 100
+#: Candidates that the next generation starts from.
+SURVIVORS = 4
+#: Share of the budget that earlier generations get together; the last one has the rest.
+EARLIER_SHARE = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class DevParts:
-    """Dev in two: where trials race, and what is kept for finalists. Groups do not straddle."""
+class Listeners:
+    """Who is told what while a search runs.
 
-    searched: tuple[Example, ...]
-    fresh: tuple[Example, ...]
+    Attributes:
+        may_go_on: asked before rows are run; what it returns ends the search.
+        on_trial: told of each trial as it leaves, with the catalogue it is spelled in, if in one.
+        on_rows: told how many rows have just been run.
+    """
 
-
-def split_dev(dev: Sequence[Example], share: float, seed: int) -> DevParts:
-    """Splits dev by a hash of the group, in a seeded order that every race follows."""
-    ordered = sorted(dev, key=lambda e: content_hash([seed, e.id]))
-    fresh = {e.group for e in ordered if _fraction(e.group, seed) < share}
-    return DevParts(
-        searched=tuple(e for e in ordered if e.group not in fresh),
-        fresh=tuple(e for e in ordered if e.group in fresh),
-    )
-
-
-def _fraction(group: str, seed: int) -> float:
-    return int(content_hash(["fresh", seed, group], length=12), 16) / 16**12
+    may_go_on: Callable[[], str]
+    on_trial: Callable[[Trial, Catalogue | None], None]
+    on_rows: Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,90 +55,148 @@ class Exploration:
     """What a search needs, once for all its steps.
 
     Attributes:
-        program: the program.
         start: the candidate that runs now.
-        train: rows that proposers read.
         dev: rows that the search reads.
-        evaluator: runs candidates.
+        runner: runs candidates.
+        proposing: asks the proposers.
         section: the config's search section.
         seed: the turn's seed.
+        name: of the study, for its record.
+        journal: file of the record.
     """
 
-    program: Program
     start: Candidate
-    train: Sequence[Example]
     dev: DevParts
-    evaluator: Evaluator
+    runner: CandidateRunner
+    proposing: Proposing
     section: SearchSection
     seed: int
+    name: str
+    journal: Path
 
     def baseline(self) -> Evaluation:
-        """Runs the start candidate where trials will race."""
-        return self.evaluator.evaluate(self.start, self.dev.searched)
-
-    def catalogue(self, baseline: Evaluation) -> Catalogue:
-        """Asks every proposer and freezes the choices."""
-        evidence = Evidence(
-            program=self.program,
-            start=self.start,
-            train=self.train,
-            failures=self._failures(baseline),
-            evaluator=self.evaluator,
-            max_demos=self.section.max_demos,
-            max_demo_chars=self.section.max_demo_chars,
-            seed=self.seed,
+        """Runs the start candidate on the first rows on which trials will race."""
+        return self.runner.evaluate(
+            self.start, self.dev.searched[: baseline_rows(self.section.evaluations)]
         )
-        names = ["seed", *(n for n in self.section.proposers if n != "seed")]
-        proposals = [p for name in names for p in PROPOSERS[name]().propose(evidence)]
-        return Catalogue.build(
-            p for p in proposals if p.demos is None or self._fits(len(p.demos), p.origin)
-        )
-
-    def _fits(self, demos: int, origin: str) -> bool:
-        # What runs now stays in the catalogue, however long it is: a search must be able to stay.
-        return demos <= self.section.max_demos or origin in ("seed", "champion")
-
-    def _failures(self, baseline: Evaluation) -> list[tuple[Example, Row]]:
-        pairs = zip(self.dev.searched, baseline.rows, strict=True)
-        return [(e, r) for e, r in pairs if r.value is not None and r.value < 1.0]
 
     def search(
-        self,
-        catalogue: Catalogue,
-        *,
-        may_go_on: Callable[[], str],
-        on_trial: Callable[[Trial], None],
-        journal: Path,
+        self, baseline: Evaluation, *, progress: Progress, listeners: Listeners
     ) -> SearchResult:
-        """Runs the study.
+        """Runs all generations: a catalogue and a study each, the last with finalists.
 
         Raises:
             OutageError, BudgetExceededError, MetricError: from the evaluator.
+            ProgramError: a proposer failed.
         """
+        done: list[SearchResult] = []
+        for generation in range(1, self.section.generations + 1):
+            survivors = _survivors(done[-1]) if done else []
+            catalogue = self.proposing.catalogue(
+                self.dev.searched,
+                baseline,
+                survivors=survivors,
+                generation=generation,
+            )
+            describe(catalogue, generation, progress)
+            last = generation == self.section.generations
+            search = self._study(catalogue, baseline, survivors, generation, last, listeners)
+            done.append(search.run())
+            if done[-1].stopped:
+                break
+        return _joined(done)
+
+    def _study(
+        self,
+        catalogue: Catalogue,
+        baseline: Evaluation,
+        survivors: Sequence[Survivor],
+        generation: int,
+        last: bool,
+        listeners: Listeners,
+    ) -> Search:
         section = self.section
-        rules = SearchRules(
-            n_trials=section.n_trials,
-            finalists=section.finalists,
-            startup=section.startup,
-            race=RaceRules(**section.race.model_dump()),
-        )
         return Search(
             catalogue,
             # The same prompt, spelled in ids, so that its run compares with those of the trials.
             catalogue.candidate(catalogue.choices(self.start)),
             searched=self.dev.searched,
-            fresh=self.dev.fresh,
-            evaluator=self.evaluator,
-            rules=rules,
-            seed=int(np.random.default_rng([self.seed, 1]).integers(2**31)),
-            may_go_on=may_go_on,
-            on_trial=on_trial,
-            journal=journal,
-        ).run()
+            fresh=self.dev.fresh if last else (),
+            runner=self.runner,
+            rules=replace(self._rules(), evaluations=self._budget(last)),
+            seed=int(np.random.default_rng([self.seed, generation]).integers(2**31)),
+            start_rows=len(baseline.rows),
+            favoured=self.proposing.first(catalogue) if generation == 1 else (),
+            enqueued=[s.candidate for s in survivors],
+            may_go_on=listeners.may_go_on,
+            on_trial=lambda trial: listeners.on_trial(_numbered(trial, generation), catalogue),
+            on_rows=listeners.on_rows,
+            name=self.name if last else f"{self.name}-{generation}",
+            journal=self.journal if last else self.journal.with_suffix(f".{generation}.journal"),
+            url=section.storage,
+        )
+
+    def _rules(self) -> SearchRules:
+        section = self.section
+        return SearchRules(
+            n_trials=section.n_trials,
+            finalists=section.finalists,
+            block_rows=section.race.block_rows,
+            level=section.race.level,
+            limits=Limits(**section.constraints.model_dump()),
+            strategy=STRATEGIES[section.strategy](),
+            sampler=SAMPLERS[section.sampler](),
+        )
+
+    def _budget(self, last: bool) -> int:
+        """Rows of one generation's study; what proposers ran is taken off."""
+        earlier = self.section.generations - 1
+        share = 1.0 if not earlier else 1 - EARLIER_SHARE if last else EARLIER_SHARE / earlier
+        return max(1, round(share * (self.section.evaluations - self.proposing.rows)))
 
 
-def describe(catalogue: Catalogue, progress: Progress) -> None:
+def baseline_rows(evaluations: int) -> int:
+    """Rows of dev on which the start candidate runs before anything is proposed."""
+    rows = round(BASELINE_SHARE * evaluations)
+    return min(MAX_BASELINE_ROWS, max(MIN_BASELINE_ROWS, rows))
+
+
+def _survivors(result: SearchResult) -> list[Survivor]:
+    """The best candidates of a generation, the start candidate among them if it is one."""
+    known = [t for t in result.trials if t.estimate is not None]
+    best = sorted(known, key=lambda t: (-(t.estimate or 0.0), t.candidate.prompt_chars, t.number))
+    return [
+        Survivor(candidate=t.candidate, evaluation=t.evaluation, score=t.estimate or 0.0)
+        for t in best[:SURVIVORS]
+    ]
+
+
+def _numbered(trial: Trial, generation: int) -> Trial:
+    """Trials of later generations have numbers of their own."""
+    return replace(trial, number=trial.number + 1000 * (generation - 1))
+
+
+def _joined(done: Sequence[SearchResult]) -> SearchResult:
+    last, generation = done[-1], len(done)
+
+    def named(f: Finalist) -> Finalist:
+        if generation == 1:
+            return f
+        return replace(f, name=f"t{int(f.name[1:]) + 1000 * (generation - 1):03d}")
+
+    return replace(
+        last,
+        trials=tuple(_numbered(t, g) for g, r in enumerate(done, 1) for t in r.trials),
+        finalists=tuple(named(f) for f in last.finalists),
+        evaluations=sum(r.evaluations for r in done),
+    )
+
+
+def describe(catalogue: Catalogue, generation: int, progress: Progress) -> None:
     """Tells how many choices there are, and where they come from."""
+    which = f"generation {generation}, " if generation > 1 else ""
     for name, options in catalogue.options.items():
         origins = sorted({p.origin.partition(":")[0] for p in options.values()})
-        progress.step("catalogue", f"{name}: {len(options)} choices from {', '.join(origins)}")
+        progress.step(
+            "catalogue", f"{which}{name}: {len(options)} choices from {', '.join(origins)}"
+        )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from upturn.config.sections import GateSection
 from upturn.datasets import Snapshot
-from upturn.evaluate import Evaluator
-from upturn.gate import GateReport, GateRules, Guards, decide, look_alpha
+from upturn.evaluate import CandidateRunner
+from upturn.gate import GateReport, GateRules, Guards, OtherTask, decide, look_alpha
 from upturn.gate.reading import open_holdout
 from upturn.ledger import Ledger
 from upturn.records import Candidate, Evaluation, Example, Json
@@ -27,7 +27,10 @@ class Judgement:
 def gate_rules(section: GateSection) -> GateRules:
     """The gate's rules as a config states them."""
     values: dict[str, Json] = section.model_dump()
-    values["guards"] = Guards(**values["guards"])
+    guards = values["guards"]
+    # Which other tasks, and how far they may fall, comes with their rows.
+    del guards["forgetting"]
+    values["guards"] = Guards(**guards)
     return GateRules(**values)
 
 
@@ -36,12 +39,13 @@ def judge(
     challenger: Candidate,
     *,
     snapshot: Snapshot,
-    evaluator: Evaluator,
+    evaluator: CandidateRunner,
     rules: GateRules,
     ledger: Ledger,
     turn: str,
     program: str,
     seed: int,
+    others: Sequence[OtherTask] = (),
     on_open: Callable[[int], None] = lambda n: None,
 ) -> Judgement:
     """Records a look, opens the holdout, runs champion and challenger on it, and decides.
@@ -58,6 +62,7 @@ def judge(
         turn: id of the turn that looks.
         program: the config's name.
         seed: for the gate's random subsets.
+        others: what the challenger's adapter does to other tasks.
         on_open: told how many rows the holdout has.
 
     Raises:
@@ -73,5 +78,5 @@ def judge(
     on_open(len(examples))
     baseline = evaluator.evaluate(champion, examples, tolerant=True)
     challenged = evaluator.evaluate(challenger, examples, tolerant=True)
-    report = decide(baseline, challenged, rules=rules, look=look, seed=seed)
+    report = decide(baseline, challenged, rules=rules, look=look, seed=seed, others=others)
     return Judgement(report=report, examples=examples, baseline=baseline, challenger=challenged)

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from types import SimpleNamespace
 
-from upturn.config import Config, FeedbackLogSection, load_config, project_root
-from upturn.datasets import (
-    Columns,
-    GroupReport,
-    GroupRules,
-    Order,
-    Preview,
-    Snapshot,
-    SplitRules,
-    check_decidable,
-    freeze,
-    group_examples,
-    preview,
-    read_labelled,
+from upturn.config import (
+    Config,
+    FeedbackLogSection,
+    FeedbackStoreSection,
+    load_config,
+    project_root,
 )
+from upturn.config.sections import ModelSection
+from upturn.datasets import Preview, Snapshot, check_decidable
 from upturn.errors import DataError
-from upturn.feedback import FieldRules, Log, compile_labels, read_log
+from upturn.events import FieldRules
 from upturn.gate import look_alpha
+from upturn.labels import LabelRules
 from upturn.lm import Caps, ModelSpec
 from upturn.metrics import Metric
+from upturn.pipeline.curation import Curator
+from upturn.pipeline.rows import Reader, Rows
 from upturn.pipeline.workspace import Workspace
 from upturn.programs import Program, load_metric
 from upturn.records import Example, Json
 
 #: Fewer rows than this in train or dev are no data.
 MIN_ROWS = 10
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Labelled rows before they are grouped and split, and what became of the others."""
-
-    examples: list[Example]
-    provenance: dict[str, Json]
-    abstained: Mapping[str, int] = field(default_factory=dict)
-    dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -101,6 +87,10 @@ class Parts:
         values = self.config.model.model_dump()
         return ModelSpec(model=values.pop("name"), **values)
 
+    def with_model(self, section: ModelSection) -> Parts:
+        """The same parts on another model."""
+        return replace(self, config=self.config.model_copy(update={"model": section}))
+
     @property
     def caps(self) -> Caps:
         """The caps of one turn."""
@@ -118,17 +108,19 @@ class Parts:
             DataError: bad lines, no usable label, or a holdout too small to ever decide.
             StorageError: the snapshot cannot be written.
         """
-        grouped, report, rows = self._grouped(now)
-        self._checked(grouped)
-        return freeze(
-            grouped,
-            rules=self._split_rules(),
-            folder=self.workspace.snapshots,
-            provenance=rows.provenance,
-            abstained=rows.abstained,
-            dropped=rows.dropped,
-            grouping=report.to_json(),
-        )
+        curated = self.curator.curate(self._rows(now))
+        self._checked(curated.preview)
+        return self.curator.freeze(curated)
+
+    def preview(self, now: datetime) -> Preview:
+        """Returns what a snapshot would hold, and writes nothing.
+
+        Raises:
+            DataError: as ``snapshot``.
+        """
+        curated = self.curator.curate(self._rows(now))
+        self._checked(curated.preview)
+        return curated.preview
 
     def examine(self, now: datetime) -> dict[str, Json]:
         """Does all that ``snapshot`` does except writing, and says what it would hold.
@@ -137,8 +129,9 @@ class Parts:
             DataError: as ``snapshot``.
             MetricError: the metric fails on a row whose prediction is its own label.
         """
-        grouped, report, rows = self._grouped(now)
-        shown, needed = self._checked(grouped)
+        curated = self.curator.curate(self._rows(now))
+        shown, report = curated.preview, curated.report
+        needed = self._checked(shown)
         perfect = self.try_metric(shown.train[0])
         return {
             "rows": {
@@ -147,8 +140,8 @@ class Parts:
                 "holdout": shown.holdout.rows,
             },
             "groups": report.groups,
-            "abstained": dict(rows.abstained),
-            "dropped": dict(rows.dropped),
+            "abstained": dict(curated.rows.abstained),
+            "dropped": dict(curated.dropped),
             "holdout_rows_for_min_gain": needed,
             "metric_of_a_perfect_answer": perfect,
             "warning": report.warning,
@@ -163,21 +156,13 @@ class Parts:
         labelled = SimpleNamespace(**row.inputs, **row.labels)
         return self.metric(labelled, SimpleNamespace(**row.labels), example_id=row.id).value
 
-    def _grouped(self, now: datetime) -> tuple[list[Example], GroupReport, Rows]:
-        rows = self._rows(now)
-        threshold = self.config.split.near_duplicate
-        grouped, report = group_examples(rows.examples, rules=GroupRules(threshold=threshold))
-        return grouped, report, rows
+    @cached_property
+    def curator(self) -> Curator:
+        """What makes this config's rows a snapshot."""
+        return Curator(self.config, self.workspace)
 
-    def _split_rules(self) -> SplitRules:
-        split = self.config.split
-        return SplitRules(
-            holdout=split.holdout, dev=split.dev, order=Order(split.order), seed=self.config.seed
-        )
-
-    def _checked(self, grouped: list[Example]) -> tuple[Preview, int]:
-        """Returns the splits to be, and the holdout rows that would show ``min_gain``."""
-        shown = preview(grouped, rules=self._split_rules())
+    def _checked(self, shown: Preview) -> int:
+        """Returns the holdout rows that would show ``min_gain``; train and dev hold some, too."""
         gate, split = self.config.gate, self.config.split
         needed = check_decidable(
             shown.holdout.rows,
@@ -194,53 +179,32 @@ class Parts:
                     where=self.config.name,
                     fix="bring more feedback, or change split.dev and split.holdout",
                 )
-        return shown, needed
+        return needed
+
+    @cached_property
+    def reader(self) -> Reader:
+        """What reads this config's rows."""
+        fields = self.program.fields
+        return Reader(
+            root=self.root,
+            fields=FieldRules(inputs=fields.inputs, outputs=fields.outputs),
+            rules=self._label_rules(),
+            privacy=self.config.privacy,
+        )
+
+    def _label_rules(self) -> LabelRules:
+        section = self.config.labels
+        rules = LabelRules(
+            min_probability=section.min_probability,
+            min_contradicted=section.min_contradicted,
+            min_reviewed=section.min_reviewed,
+        )
+        return rules.changed(section.rules)
 
     def _rows(self, now: datetime) -> Rows:
         data = self.config.data
         if isinstance(data, FeedbackLogSection):
-            return self._from_log(data, now)
-        path = self.root / data.path if data.path else None
-        source = path if path and (path.exists() or not data.hub) else data.hub
-        assert source is not None
-        columns = Columns(
-            inputs=data.inputs,
-            labels=data.labels,
-            keep={k: tuple(v) for k, v in data.keep.items()} or None,
-            allowed=self.program.fields.outputs,
-        )
-        rows = read_labelled(source, columns)
-        return Rows(
-            examples=list(rows.examples),
-            provenance={"kind": data.kind, "source": str(data.path or data.hub)},
-            dropped=rows.dropped,
-        )
-
-    def log(self, data: FeedbackLogSection, now: datetime) -> Log:
-        """Reads the feedback log and checks every line.
-
-        Raises:
-            DataError: the bad lines, each with file, line, field, value and rule.
-        """
-        fields = self.program.fields
-        return read_log(
-            [self.root / p for p in data.paths],
-            fields=FieldRules(inputs=fields.inputs, outputs=fields.outputs),
-            program=data.program,
-            now=now,
-        )
-
-    def _from_log(self, data: FeedbackLogSection, now: datetime) -> Rows:
-        at = datetime.fromisoformat(data.now) if data.now else now
-        log = self.log(data, now)
-        labelling = compile_labels(log, now=at, min_age_hours=data.min_age_hours)
-        return Rows(
-            examples=labelling.examples(),
-            provenance={
-                "kind": data.kind,
-                "events": log.counts,
-                "sources": [s.to_json() for s in log.sources],
-                "distrusted": [r.why for r in labelling.distrusted],
-            },
-            abstained=labelling.reasons,
-        )
+            return self.reader.from_log(data, now)
+        if isinstance(data, FeedbackStoreSection):
+            return self.reader.from_store(data, now)
+        return self.reader.from_labelled(data)

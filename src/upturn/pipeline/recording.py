@@ -35,10 +35,9 @@ class Recorder:
     def __init__(self, tracker: Tracker) -> None:
         self._tracker = tracker
 
-    def trial(self, trial: Trial, catalogue: Catalogue) -> None:
-        """Logs a trial; one that repeats another is no run of its own."""
-        if trial.repeated:
-            return
+    def trial(self, trial: Trial, catalogue: Catalogue | None) -> None:
+        """Logs a trial; without a catalogue nothing is known of its origins."""
+        origins = _origins(catalogue, trial.candidate.choices) if catalogue else {}
         metrics = {"dev/estimate": trial.estimate, **metrics_of("dev", trial.evaluation)}
         self._tracker.log_candidate(
             RunRecord(
@@ -47,7 +46,7 @@ class Recorder:
                 candidate=trial.candidate,
                 metrics=metrics,
                 params=trial.candidate.choices,
-                tags={**_origins(catalogue, trial.candidate.choices), "reason": trial.reason},
+                tags={**origins, "reason": trial.reason},
                 state=RunState.COMPLETE if trial.finished else RunState.PRUNED,
             )
         )

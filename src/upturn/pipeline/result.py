@@ -32,6 +32,8 @@ class TurnResult:
         repeated: the same question was answered before; this is the recorded answer.
         links: label -> URL of pages worth opening.
         summary: the ten-second summary, as text.
+        input_tokens, output_tokens: read and written by the calls paid for.
+        quote: number -> low, expected, high (as quoted before the turn) and actual.
     """
 
     turn: str
@@ -58,6 +60,9 @@ class TurnResult:
     repeated: bool = False
     links: Mapping[str, str] = field(default_factory=dict)
     summary: str = ""
+    input_tokens: int = 0
+    output_tokens: int = 0
+    quote: Mapping[str, Json] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Json]:
         return {**asdict(self), "reasons": list(self.reasons)}

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from upturn.datasets import Snapshot
 from upturn.lm import Totals
 from upturn.pipeline.closing import next_steps
 from upturn.pipeline.judge import Judgement
 from upturn.pipeline.parts import Parts
+from upturn.pipeline.quote import spent, spent_json
 from upturn.pipeline.result import TurnResult
+from upturn.pipeline.showing import search_report
+from upturn.pipeline.weights import Weights, about
 from upturn.records import FailureKind, Verdict
 from upturn.registry import RegisteredVersion
 from upturn.report import TurnCost, TurnReport, summary_text
+from upturn.report.quote import Quote
+from upturn.report.search import SearchReport
 from upturn.search import Finalist, SearchResult
 
 
@@ -26,6 +32,8 @@ class Found:
         judgement: the gate's decision with its rows.
         version: the registered version, or "".
         stopped: why the turn ended before the gate, or "".
+        quote: what it was expected to cost.
+        origins: trial number -> choice -> where it came from.
     """
 
     search: SearchResult | None = None
@@ -33,6 +41,19 @@ class Found:
     judgement: Judgement | None = None
     version: str = ""
     stopped: str = ""
+    quote: Quote | None = None
+    origins: dict[int, Mapping[str, str]] = field(default_factory=dict)
+
+    def shown(self, program: str) -> SearchReport | None:
+        """The search as its report shows it."""
+        if self.search is None:
+            return None
+        return search_report(
+            self.search,
+            program=program,
+            origins=lambda trial: self.origins.get(trial.number, {}),
+            challenger=self.challenger.candidate.id if self.challenger else "",
+        )
 
     @property
     def nothing_to_judge(self) -> bool:
@@ -59,11 +80,12 @@ class Teller:
     champion: RegisteredVersion
     turn: str
     model_id: str
+    weights: Weights = field(default_factory=Weights)
 
     def report(self, found: Found, totals: Totals, seconds: float) -> TurnReport:
         """Returns the turn for its readers."""
         gate = found.judgement.report if found.judgement else None
-        trials = [t for t in found.search.trials if not t.repeated] if found.search else []
+        trials = found.search.trials if found.search else ()
         # The alias moves last, when the result is on disk; the report speaks of how it will be.
         promoted = bool(found.version) and self.parts.config.promotion == "auto"
         return TurnReport(
@@ -89,7 +111,17 @@ class Teller:
             ),
             next_steps=tuple(next_steps(self.parts, gate, found.version, promoted=promoted)),
             stopped=found.stopped,
+            spent=spent(found.quote, totals, seconds) if found.quote else (),
+            weights=self._about_weights(found),
         )
+
+    def _about_weights(self, found: Found) -> tuple[str, ...]:
+        """Champion's and challenger's adapters, and what is not known of them."""
+        sides = {"champion": self.champion.candidate}
+        if found.challenger is not None:
+            sides["challenger"] = found.challenger.candidate
+        shown = [f"{n}: {about(a)}" for n, c in sides.items() if (a := self.weights.of(c))]
+        return (*shown, *self.weights.warnings) if shown else self.weights.warnings
 
     def result(
         self, found: Found, report: TurnReport, totals: Totals, *, looks: int, path: str
@@ -128,4 +160,7 @@ class Teller:
             snapshot=self.snapshot.id,
             report=path,
             summary=summary_text(report),
+            input_tokens=totals.input_tokens,
+            output_tokens=totals.output_tokens,
+            quote=spent_json(report.spent),
         )

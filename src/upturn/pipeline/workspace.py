@@ -49,6 +49,16 @@ class Workspace:
     def snapshots(self) -> Path:
         return self.folder / "snapshots"
 
+    @property
+    def jobs(self) -> Path:
+        """Fine-tune jobs, a folder each."""
+        return self.folder / "jobs"
+
+    @property
+    def adapters(self) -> Path:
+        """Trained adapters, a folder each, named by content."""
+        return self.folder / "adapters"
+
     def turn(self, turn_id: str) -> Path:
         """The folder of one turn: its result, rows, study and report."""
         return self.folder / "turns" / turn_id

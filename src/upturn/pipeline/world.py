@@ -35,7 +35,12 @@ def real_world(progress: Progress) -> World:
     """The world that the command line runs in."""
     return World(
         identify=lambda parts: identify(parts.model),
-        connect=lambda parts, cache, meter: connect(parts.model, cache=cache, meter=meter),
+        connect=lambda parts, cache, meter: connect(
+            parts.model,
+            cache=cache,
+            meter=meter,
+            tell=lambda sentence: progress.step("model", sentence),
+        ),
         store=mlflow_store,
         clock=lambda: datetime.now(UTC),
         progress=progress,

@@ -29,3 +29,6 @@ class LabelledProposer:
                 chosen = [pool[i] for i in picks]
                 for predictor, fields in evidence.program.predictors.items():
                     yield from demo_set(predictor, fields, chosen, f"{self.name}:{size}")
+
+
+PROPOSER = LabelledProposer

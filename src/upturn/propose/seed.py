@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from upturn.propose.base import Evidence, Proposal
+from upturn.propose.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -15,10 +16,14 @@ class SeedProposer:
     name: str = "seed"
 
     def propose(self, evidence: Evidence) -> Iterable[Proposal]:
+        sources = Sources(evidence)
         origins = ((evidence.program.seed, "seed"), (evidence.start, "champion"))
         for candidate, origin in origins:
             for predictor, state in candidate.states.items():
                 yield Proposal(predictor=predictor, origin=origin, instruction=state.instruction)
-                yield Proposal(predictor=predictor, origin=origin, demos=state.demos)
+                yield sources.proposal(predictor, origin, state.demos)
         for predictor in evidence.start.states:
             yield Proposal(predictor=predictor, origin="no-demos", demos=())
+
+
+PROPOSER = SeedProposer

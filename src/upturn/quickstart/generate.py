@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from upturn.errors import DataError
-from upturn.feedback import Feedback, Request
+from upturn.events import Feedback, Request
 from upturn.quickstart.language import Message, Voice, compose, draw_voice
 from upturn.quickstart.reactions import Case, Desk
 from upturn.quickstart.traffic import Visit, visits

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from upturn.feedback import Feedback, Role, Signal
+from upturn.events import Feedback, Role, Signal
 from upturn.records import Json, content_hash
 
 TEAMS = ("Technical", "Returns", "Sales", "Billing", "Delivery", "Account")

@@ -52,6 +52,18 @@ def changes(champion: Candidate, challenger: Candidate) -> list[Change]:
     return [c for c in found if not c.is_empty]
 
 
+def setting_changes(champion: Candidate, challenger: Candidate) -> list[str]:
+    """Returns a line for each setting that differs, such as ``weights: none -> 0123456789ab``."""
+    names = sorted({*champion.settings, *challenger.settings})
+    pairs = [(n, champion.settings.get(n), challenger.settings.get(n)) for n in names]
+    return [f"{n}: {_named(n, a)} -> {_named(n, b)}" for n, a, b in pairs if a != b]
+
+
+def _named(name: str, value: Json) -> str:
+    as_is = "none" if name == "weights" else "as configured"
+    return as_is if value is None else str(value)
+
+
 def _change(name: str, old: PromptState, new: PromptState) -> Change:
     old_keys = {canonical_json(dict(d)) for d in old.demos}
     new_keys = {canonical_json(dict(d)) for d in new.demos}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from upturn.report.changes import changes
+from upturn.report.changes import changes, setting_changes
 from upturn.report.templating import environment
 from upturn.report.turn import TurnReport
 
@@ -17,7 +17,12 @@ HEADLINES = {
 def render_decision(turn: TurnReport) -> str:
     """Returns the decision: verdict first, then evidence, guards, changes, cost, next commands."""
     found = changes(turn.champion, turn.challenger) if turn.challenger else []
+    settings = setting_changes(turn.champion, turn.challenger) if turn.challenger else []
     template = environment(html=False).get_template("decision.md.j2")
     return template.render(
-        turn=turn, gate=turn.gate, changes=found, headline=HEADLINES[turn.verdict]
+        turn=turn,
+        gate=turn.gate,
+        changes=found,
+        settings=settings,
+        headline=HEADLINES[turn.verdict],
     )

@@ -68,8 +68,14 @@ def counts(side: Counts) -> str:
     return f"scored {side.scored}, unscored {side.unscored}, failed {failed}"
 
 
+#: First words of guards whose value must not fall below the limit.
+_FLOORS = ("slice ", "forgetting ")
+
+
 def guard_value(guard: GuardResult, value: float | None) -> str:
     """A guard's number in the unit that its name says."""
+    if guard.name.startswith(_FLOORS):  # the rest of such a name is somebody else's
+        return percent(value)
     if "latency" in guard.name:
         return seconds(value)
     if "cost" in guard.name:
@@ -78,8 +84,8 @@ def guard_value(guard: GuardResult, value: float | None) -> str:
 
 
 def guard_limit(guard: GuardResult) -> str:
-    """The limit with its direction: slices have a floor, all else a ceiling."""
+    """The limit with its direction: slices and other tasks have a floor, all else a ceiling."""
     if guard.limit is None:
         return DASH
-    sign = "≥" if guard.name.startswith("slice") else "≤"
+    sign = "≥" if guard.name.startswith(_FLOORS) else "≤"
     return f"{sign} {guard_value(guard, guard.limit)}"

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
 
 from upturn.records import Evaluation, Example
-from upturn.report.changes import changes
+from upturn.report.changes import changes, setting_changes
 from upturn.report.decision import HEADLINES
 from upturn.report.rows import row_changes
+from upturn.report.search import SearchReport
 from upturn.report.templating import environment
 from upturn.report.turn import TurnReport
 
@@ -19,7 +19,7 @@ def render_page(
     champion: Evaluation | None = None,
     challenger: Evaluation | None = None,
     examples: Sequence[Example] = (),
-    figure_png: bytes = b"",
+    search: SearchReport | None = None,
 ) -> str:
     """Returns the report as HTML.
 
@@ -28,7 +28,7 @@ def render_page(
         champion, challenger: their rows on the holdout, both or none, for the lists of rows fixed
             and broken.
         examples: the holdout's examples, whose texts are shown beside the answers.
-        figure_png: the figure of the search; left out where empty.
+        search: its trials and figures; left out where there is none.
     """
     pairs = row_changes(champion, challenger, examples) if champion and challenger else ([], [])
     template = environment(html=True).get_template("page.html.j2")
@@ -37,10 +37,11 @@ def render_page(
         gate=turn.gate,
         headline=HEADLINES[turn.verdict],
         changes=changes(turn.champion, turn.challenger) if turn.challenger else [],
+        settings=setting_changes(turn.champion, turn.challenger) if turn.challenger else [],
         fixed=pairs[0],
         broken=pairs[1],
         interval=_interval(turn),
-        figure=base64.b64encode(figure_png).decode(),
+        search=search or SearchReport(),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from upturn.report import format
 from upturn.report.decision import HEADLINES
+from upturn.report.quote import shown
 from upturn.report.turn import TurnReport
 
 
@@ -19,6 +20,8 @@ def summary_lines(turn: TurnReport) -> list[tuple[str, str]]:
     if turn.stopped:
         lines.append(("stopped", turn.stopped))
     lines.append(("cost", _cost(turn)))
+    if turn.spent:
+        lines.append(("quoted", _quoted(turn)))
     lines += [("next" if i == 0 else "", step) for i, step in enumerate(turn.next_steps)]
     return lines
 
@@ -65,4 +68,15 @@ def _cost(turn: TurnReport) -> str:
     return (
         f"{cost.calls:,} model calls ({cost.cached_calls:,} cached), {format.usd(cost.cost_usd)}, "
         f"{format.seconds(cost.seconds)}"
+    )
+
+
+def _quoted(turn: TurnReport) -> str:
+    """What was expected of the numbers that the line above ends in."""
+    quoted = {line.name: line for line in turn.spent}
+    parts = (("calls", " calls"), ("usd", ""), ("seconds", ""))
+    return ", ".join(
+        f"{shown(name, quoted[name].quoted.expected)}{unit} ({quoted[name].finding})"
+        for name, unit in parts
+        if name in quoted
     )

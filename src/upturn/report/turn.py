@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from upturn.gate.report import GateReport
 from upturn.records import Candidate
+from upturn.report.quote import Spent
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,6 +42,8 @@ class TurnReport:
         cost: what it took.
         next_steps: commands to type next, the most useful first.
         stopped: why the turn ended before the gate.
+        spent: what was quoted before the turn, and what it came to.
+        weights: the adapters of both sides and what is not known of them, in sentences.
     """
 
     program: str
@@ -60,6 +63,8 @@ class TurnReport:
     cost: TurnCost
     next_steps: tuple[str, ...] = ()
     stopped: str = ""
+    spent: tuple[Spent, ...] = ()
+    weights: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> str:

@@ -13,14 +13,22 @@ from upturn.propose import Proposal
 from upturn.records import Candidate, Json, PromptState, content_hash
 
 Choices = Mapping[str, str]
+#: How demos may be ordered; ``given`` leaves them as proposed.
+ORDERS = ("given", "short_first", "short_last", "reversed")
+_SETTING = "@"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """Choice name (``predictor.instruction``, ``predictor.demos``) -> id -> proposal.
+    """Choice name -> id -> proposal.
+
+    A choice is ``PREDICTOR.instruction``, ``PREDICTOR.demos``, or ``@NAME`` for a setting of the
+    whole program. Two settings are spelled out here and leave no trace in the candidate's own:
+    ``@n_demos`` cuts every demo set, ``@order`` (one of ``ORDERS``) arranges it.
 
     Attributes:
-        options: the choices; ids are ``i-…`` or ``d-…`` and a content hash, in a stable order.
+        options: the choices; ids are ``i-…`` or ``d-…`` and a content hash, or ``s-VALUE``, in a
+            stable order. Every setting has ``s-default``: as the config has it.
     """
 
     options: Mapping[str, Mapping[str, Proposal]]
@@ -30,7 +38,11 @@ class Catalogue:
         """Names each proposal by its content; of equals the first proposer is remembered."""
         found: dict[str, dict[str, Proposal]] = {}
         for p in proposals:
-            found.setdefault(f"{p.predictor}.{p.kind}", {}).setdefault(option_id(p), p)
+            options = found.setdefault(choice_name(p), {})
+            if p.setting is not None:
+                as_is = Proposal(predictor="", origin="config", setting=(p.setting[0], None))
+                options.setdefault(option_id(as_is), as_is)
+            options.setdefault(option_id(p), p)
         return cls(options={k: dict(sorted(v.items())) for k, v in sorted(found.items())})
 
     @property
@@ -39,7 +51,7 @@ class Catalogue:
 
     @property
     def size(self) -> int:
-        """Number of distinct candidates that the choices span."""
+        """Number of combinations that the choices span."""
         total = 1
         for options in self.options.values():
             total *= len(options)
@@ -53,14 +65,25 @@ class Catalogue:
                 Proposal(predictor=predictor, origin="", instruction=state.instruction),
                 Proposal(predictor=predictor, origin="", demos=state.demos),
             )
-            out |= {f"{predictor}.{p.kind}": option_id(p) for p in parts}
+            out |= {choice_name(p): option_id(p) for p in parts}
+        for name in self.options:
+            if name.startswith(_SETTING):
+                value = candidate.settings.get(name[1:])
+                out[name] = option_id(Proposal(predictor="", origin="", setting=(name[1:], value)))
         return out
 
     def candidate(self, choices: Choices) -> Candidate:
         """Returns the candidate that the ids spell."""
-        predictors = sorted({name.rpartition(".")[0] for name in choices})
-        states = {p: self._state(p, choices) for p in predictors}
-        return Candidate(states=states, choices=dict(choices))
+        settings = self._settings(choices)
+        n_demos, order = settings.pop("n_demos", None), settings.pop("order", None)
+        parts = [name for name in choices if not name.startswith(_SETTING)]
+        predictors = sorted({name.rpartition(".")[0] for name in parts})
+        states = {p: _arranged(self._state(p, choices), n_demos, order) for p in predictors}
+        return Candidate(states=states, choices=dict(choices), settings=settings)
+
+    def _settings(self, choices: Choices) -> dict[str, Json]:
+        found = [self._pick(name, choices).setting for name in choices if name[0] == _SETTING]
+        return {s[0]: s[1] for s in found if s is not None and s[1] is not None}
 
     def _state(self, predictor: str, choices: Choices) -> PromptState:
         instruction = self._pick(f"{predictor}.instruction", choices).instruction
@@ -83,7 +106,9 @@ class Catalogue:
                     "origin": p.origin,
                     "instruction": p.instruction,
                     "demos": None if p.demos is None else [dict(d) for d in p.demos],
+                    "setting": None if p.setting is None else list(p.setting),
                     "example_ids": list(p.example_ids),
+                    "event_ids": list(p.event_ids),
                 }
                 for i, p in options.items()
             }
@@ -91,8 +116,27 @@ class Catalogue:
         }
 
 
+def choice_name(proposal: Proposal) -> str:
+    """``PREDICTOR.instruction``, ``PREDICTOR.demos`` or ``@NAME``."""
+    if proposal.setting is not None:
+        return _SETTING + proposal.setting[0]
+    return f"{proposal.predictor}.{proposal.kind}"
+
+
 def option_id(proposal: Proposal) -> str:
-    """``i-`` or ``d-`` and the hash of what is proposed, whoever proposed it."""
+    """``i-`` or ``d-`` and the hash of what is proposed, whoever proposed it; ``s-VALUE``."""
+    if proposal.setting is not None:
+        value = proposal.setting[1]
+        return "s-default" if value is None else f"s-{value}"
     if proposal.demos is None:
         return "i-" + content_hash(proposal.instruction, length=8)
     return "d-" + content_hash([dict(d) for d in proposal.demos], length=8)
+
+
+def _arranged(state: PromptState, n_demos: int | None, order: str | None) -> PromptState:
+    demos = state.demos if n_demos is None else state.demos[:n_demos]
+    if order in ("short_first", "short_last"):
+        demos = tuple(sorted(demos, key=lambda d: len(str(d)), reverse=order == "short_last"))
+    elif order == "reversed":
+        demos = demos[::-1]
+    return PromptState(instruction=state.instruction, demos=demos)

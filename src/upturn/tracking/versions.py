@@ -42,7 +42,11 @@ class RegisteredVersion:
 
 @dataclass(frozen=True, kw_only=True)
 class VersionInfo:
-    """One line of a program's list of versions."""
+    """One line of a program's list of versions.
+
+    Attributes:
+        stale: whether something in it was forgotten, so that nobody measured what is left.
+    """
 
     program: str
     version: str
@@ -50,6 +54,7 @@ class VersionInfo:
     candidate_id: str
     verdict: str
     is_champion: bool
+    stale: bool = False
 
 
 def build_files(
@@ -117,6 +122,7 @@ def describe(loaded: RegisteredVersion, *, is_champion: bool) -> VersionInfo:
         candidate_id=loaded.candidate.id,
         verdict=str(loaded.report.get("verdict", "")),
         is_champion=is_champion,
+        stale="stale" in loaded.manifest,
     )
 
 

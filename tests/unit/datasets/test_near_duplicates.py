@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import random
+import zlib
 from itertools import combinations
 
 import pytest
+from datasketch import MinHash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from upturn.datasets import near_duplicate_clusters
-from upturn.datasets.near_duplicates import normalise, shingles
+from upturn.datasets.near_duplicates import banding, normalise, shingles, signatures
+from upturn.datasets.shingles import shingled
 from upturn.datasets.union import UnionFind
 from upturn.errors import ConfigError
 
@@ -80,3 +83,71 @@ def test_many_equal_texts_cost_no_pairs():
 def test_settings_out_of_range_are_refused(threshold: float, size: int):
     with pytest.raises(ConfigError, match=rf"got {threshold}, {size}"):
         near_duplicate_clusters([], threshold=threshold, size=size)
+
+
+def test_bands_miss_less_than_one_pair_in_a_million_at_the_threshold():
+    for percent in range(1, 100):
+        bands, rows = banding(percent / 100)
+        missed = (1 - (percent / 100) ** rows) ** bands
+        assert 0 < missed < 1e-6, percent
+        assert rows == 1 or bands * rows <= 330, percent
+    assert (banding(0.8), banding(0.5), banding(1.0)) == ((54, 6), (57, 2), (1, 1))
+
+
+def test_values_are_those_of_datasketch():
+    rng = random.Random(3)
+    texts = ["", "hi", "größe 12 łódź", "日本語のテキスト", "a" * 50]
+    texts += ["".join(rng.choices("abcdefgh ", k=rng.randint(0, 300))) for _ in range(60)]
+    clean = [normalise(t) for t in texts]
+    sketch = MinHash(num_perm=24, seed=5, hashfunc=zlib.crc32)
+    found = signatures(shingled(clean, 4), sketch.permutations)
+    for text, values in zip(texts, found, strict=True):
+        one = MinHash(num_perm=24, seed=5, hashfunc=zlib.crc32)
+        one.update_batch([s.encode() for s in shingles(text)])
+        assert values.tolist() == one.hashvalues.tolist(), text
+
+
+def test_sizes_are_those_of_the_sets():
+    rng = random.Random(4)
+    texts = ["".join(rng.choices("ab ", k=rng.randint(0, 2000))) for _ in range(50)]
+    for size in (1, 3, 5):
+        made = shingled([normalise(t) for t in texts], size)
+        assert made.sizes.tolist() == [len(shingles(t, size)) for t in texts]
+
+
+def altered(text: str, edits: int, rng: random.Random) -> str:
+    letters = list(text)
+    for place in rng.sample(range(len(letters)), edits):
+        letters[place] = rng.choice("abcdefghijklmnop")
+    return "".join(letters)
+
+
+@pytest.mark.parametrize("threshold", [0.6, 0.8, 0.9])
+def test_pairs_on_both_sides_of_the_threshold_are_told_apart_exactly(threshold: float):
+    rng = random.Random(int(threshold * 10))
+    bases = ["".join(rng.choices("abcdefghijklmnop ", k=120)) for _ in range(70)]
+    texts = [altered(b, rng.choice((0, 1, 2, 3, 4, 6, 9, 12)), rng) for b in bases * 6]
+    expected = by_brute_force(texts, threshold, 4)
+    sizes = {len(c) for c in expected}
+    assert len(sizes) > 1, "the edits must straddle the threshold"
+    assert near_duplicate_clusters(texts, threshold=threshold) == expected
+
+
+def test_any_order_of_texts_gives_the_same_clusters():
+    rng = random.Random(7)
+    frames = [" ".join(rng.choices(["alpha", "beta", "gamma", "delta"], k=9)) for _ in range(12)]
+    texts = [f"{rng.choice(frames)} {rng.randbytes(3).hex()}" for _ in range(300)]
+    clusters = {frozenset(texts[i] for i in c) for c in near_duplicate_clusters(texts)}
+    assert len(clusters) > 3
+    for seed in range(5):
+        shuffled = list(texts)
+        random.Random(seed).shuffle(shuffled)
+        found = near_duplicate_clusters(shuffled)
+        assert {frozenset(shuffled[i] for i in c) for c in found} == clusters
+
+
+def test_long_texts_and_short_ones_stand_side_by_side():
+    rng = random.Random(9)
+    long = "".join(rng.choices("abcdefghij ", k=40_000))
+    texts = ["short one", long, altered(long, 400, rng), "Short one.", altered(long, 9000, rng)]
+    assert near_duplicate_clusters(texts) == [[0, 3], [1, 2]]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import Future, wait
 
@@ -87,3 +88,41 @@ def test_a_dying_worker_answers_everybody_with_an_error() -> None:
     worker.close()
     assert (len(done), len(not_done)) == (5, 0)
     assert all(isinstance(f.exception(), ServerError) for f in futures)
+
+
+def test_a_batch_is_as_large_as_fits_and_the_oldest_always_runs() -> None:
+    release, seen = threading.Event(), []
+    started = threading.Event()
+
+    def run(items: list[int]) -> list[int]:
+        seen.append(items)
+        started.set()
+        release.wait(10)
+        return items
+
+    def fitting(items: list[int]) -> int:
+        return sum(sum(items[: i + 1]) <= 10 for i in range(len(items)))
+
+    worker = BatchWorker(run, fitting=fitting)
+    futures = [worker.submit(1, "g")]
+    assert started.wait(10)
+    futures += [worker.submit(i, "g") for i in (4, 5, 6, 99, 1)]
+    release.set()
+    assert [f.result(10) for f in futures] == [1, 4, 5, 6, 99, 1]
+    worker.close()
+    assert seen == [[1], [4, 5], [6], [99], [1]]
+
+
+def test_async_callers_wait_without_blocking_and_run_together() -> None:
+    release, seen = threading.Event(), []
+    worker, first = blocked(release, seen)
+
+    async def many() -> list[int]:
+        futures = [asyncio.wrap_future(worker.submit(i, "g")) for i in range(1, 9)]
+        release.set()
+        return await asyncio.gather(*futures)
+
+    assert asyncio.run(many()) == [10 * i for i in range(1, 9)]
+    assert first.result(10) == 0
+    worker.close()
+    assert seen == [[0], [1, 2, 3, 4, 5, 6, 7, 8]]

@@ -6,16 +6,28 @@ import asyncio
 import contextvars
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
 import dspy
 import pytest
-from dspy.lm15 import Config, Message, Request, ServerError
+from dspy.lm15 import Config, Message, Request, Response, ServerError
 
 from upturn.errors import BudgetExceededError, CorruptionError
-from upturn.lm import AnswerCache, Caps, Meter, ModelSpec, classify, ours, rollout
+from upturn.lm import (
+    Answer,
+    AnswerCache,
+    CallRecord,
+    Caps,
+    Meter,
+    ModelSpec,
+    classify,
+    ours,
+    rollout,
+)
 from upturn.lm.connect import Connection, connect_engine
+from upturn.lm.engine import LATENCY, AnswerEngine
 from upturn.lm.keys import request_key
 from upturn.records import FailureKind
 from upturn.testing.engine import FakeEngine
@@ -139,8 +151,8 @@ def test_caps_hold_under_32_threads_and_reach_the_caller_as_budget(cache: Answer
     assert kinds == [BudgetExceededError] * 80
 
 
-def test_money_is_overshot_at_most_by_the_calls_in_flight(cache: AnswerCache) -> None:
-    engine = FakeEngine(lambda _: "one two", latency_s=0.005)
+def test_money_stops_at_the_cap_though_eight_threads_spend_it(cache: AnswerCache) -> None:
+    engine = FakeEngine(lambda _: "one two")
     meter = Meter(Caps(max_usd=10.0))
     con = connection(cache, engine, meter, usd_per_million_output=0.5e6)
 
@@ -150,7 +162,81 @@ def test_money_is_overshot_at_most_by_the_calls_in_flight(cache: AnswerCache) ->
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(row, range(60)))
-    assert 10.0 <= meter.totals().usd <= 10.0 + 8 * 1.0
+    # The bound of a call is 32 dollars, its price 1: all of the cap is used, and no more.
+    assert meter.totals().usd == 10.0
+
+
+class Elsewhere:
+    """Answers and a meter that are not ours, as a driver gives them to its workers."""
+
+    def __init__(self, waits: int) -> None:
+        self.kept: dict[str, Answer] = {}
+        self.waits = waits
+        self.told: list[tuple[str, float]] = []
+
+    def get(self, key: str) -> Answer | None:
+        return self.kept.get(key)
+
+    def put(self, key: str, answer: Answer) -> None:
+        self.kept[key] = answer
+
+    def reserve(self, bound_usd: float = 0.0) -> bool:
+        self.waits -= 1
+        self.told.append(("reserve", bound_usd))
+        return self.waits < 0
+
+    def settle(self, record: CallRecord, bound_usd: float = 0.0) -> None:
+        self.told.append(("settle", bound_usd))
+
+    def cancel(self, bound_usd: float = 0.0) -> None:
+        self.told.append(("cancel", bound_usd))
+
+    def replay(self, record: CallRecord) -> None:
+        self.told.append(("replay", record.cost_usd))
+
+
+def elsewhere(engine: FakeEngine, waits: int) -> tuple[AnswerEngine, Elsewhere, list[float]]:
+    there, slept = Elsewhere(waits), list[float]()
+    made = AnswerEngine(
+        engine,
+        model_id="m@1",
+        cache=there,
+        meter=there,
+        cost_usd=lambda n_in, n_out: float(n_in + 2 * n_out),
+        sleep=slept.append,
+    )
+    return made, there, slept
+
+
+def test_a_call_waits_while_the_money_may_be_needed_and_names_its_bound() -> None:
+    engine, there, slept = elsewhere(FakeEngine(lambda _: "one two"), waits=9)
+    asked = request("x" * 40, max_tokens=8)
+    assert engine.complete(asked).message.text == "one two"
+    assert engine.complete(asked).message.text == "one two"
+    bound_usd = 40 / 4 + 2 * 8
+    assert there.told == [("reserve", bound_usd)] * 10 + [("settle", bound_usd), ("replay", 5.0)]
+    assert slept == [0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.5, 0.5]
+
+
+def test_a_failed_call_gives_its_bound_back() -> None:
+    engine, there, _ = elsewhere(
+        FakeEngine(lambda _: "", fail=lambda _: ServerError("no")), waits=0
+    )
+    with pytest.raises(ServerError):
+        asyncio.run(engine.acomplete(request("x" * 40, max_tokens=8)))
+    assert there.told == [("reserve", 26.0), ("cancel", 26.0)]
+    assert there.kept == {}
+
+
+def test_an_engine_may_say_how_long_the_model_itself_took(cache: AnswerCache) -> None:
+    class Waiting(FakeEngine):
+        def complete(self, request: Request) -> Response:
+            return replace(super().complete(request), provider_data={LATENCY: 0.25})
+
+    meter = Meter()
+    with meter.record() as calls:
+        connection(cache, Waiting(lambda _: GOOD), meter).lm("hello")
+    assert calls[0].latency_s == 0.25
 
 
 def test_an_unreadable_answer_is_a_format_failure(cache: AnswerCache) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
+from upturn.config.sections import ModelSection
 from upturn.errors import ConfigError, MissingExtraError
 from upturn.lm import ModelSpec
 from upturn.lm.drafts import Drafts
@@ -17,6 +20,35 @@ def test_all_broken_rules_of_a_spec_are_told_at_once() -> None:
     assert "model must not be empty" in message
     assert "temperature must be >= 0, got -1" in message
     assert "max_tokens must be >= 1, got 0" in message
+
+
+def test_limits_and_deadlines_have_rules_too() -> None:
+    with pytest.raises(ConfigError) as caught:
+        ModelSpec(
+            model="openai/x",
+            timeout_s=60.0,
+            deadline_s=30.0,
+            requests_per_minute=0.0,
+            tokens_per_minute=-5.0,
+            max_outage_minutes=-1.0,
+        )
+    message = str(caught.value)
+    assert "deadline_s must be >= timeout_s=60, got 30" in message
+    assert "requests_per_minute must be > 0, got 0.0" in message
+    assert "tokens_per_minute must be > 0, got -5.0" in message
+    assert "max_outage_minutes must be >= 0, got -1.0" in message
+
+
+def test_without_a_deadline_a_call_has_the_time_of_all_its_attempts() -> None:
+    assert ModelSpec(model="openai/x", timeout_s=60.0, num_retries=3).whole_call_s == 4 * 90.0
+    assert ModelSpec(model="openai/x", deadline_s=100.0).whole_call_s == 100.0
+
+
+def test_a_config_can_say_all_that_a_spec_knows() -> None:
+    said = {name for name in ModelSection.model_fields if name != "name"}
+    known = {field.name: field.default for field in fields(ModelSpec) if field.name != "model"}
+    assert said == set(known)
+    assert {name: getattr(ModelSection(), name) for name in said} == known
 
 
 def test_prices_are_per_million_tokens() -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.quickstart.guessing import Events, guess
-from upturn.feedback import Feedback, Request
+from upturn.events import Feedback, Request
 from upturn.quickstart import generate, write_messages
 from upturn.quickstart.generate import SEED, Written
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
-from upturn.feedback import Feedback, Request
+from upturn.events import Feedback, Request
 from upturn.quickstart.reactions import PRIORITIES, TEAMS
 
 Events = list[Request | Feedback]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from upturn import mini
-from upturn.feedback import FieldRules, read_log
+from upturn.events import FieldRules, read_log
 from upturn.quickstart.__main__ import main
 from upturn.quickstart.answers import Champion
 from upturn.quickstart.reactions import PRIORITIES, TEAMS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -21,8 +20,8 @@ from upturn.records import (
 )
 from upturn.report import TurnCost, TurnReport, format, render_decision, render_page, summary_text
 from upturn.report.changes import as_patch, changes
-from upturn.report.figures import TrialPoint, best_so_far, search_figure
 from upturn.report.rows import row_changes
+from upturn.report.search import SearchReport
 from upturn.report.templating import cell, fence
 
 EVIL = "<script>alert('x')</script>"
@@ -237,7 +236,11 @@ def test_rows_fixed_and_broken_leave_out_what_is_not_known() -> None:
 
 def test_the_page_escapes_everything_and_loads_nothing() -> None:
     page = render_page(
-        TURN, champion=BEFORE, challenger=AFTER, examples=EXAMPLES, figure_png=b"\x89PNG"
+        TURN,
+        champion=BEFORE,
+        challenger=AFTER,
+        examples=EXAMPLES,
+        search=SearchReport(figure_png=b"\x89PNG"),
     )
     seen = Tags(page)
     assert "script" not in seen.tags
@@ -263,28 +266,3 @@ def test_markdown_cannot_be_left() -> None:
     assert cell("a|b\nc\\") == "a\\|b c\\\\"
     assert fence("plain") == "```"
     assert fence("a\n````` b") == "``````"
-
-
-def test_best_so_far_ignores_unfinished_trials() -> None:
-    trials = [
-        TrialPoint(number=0, score=None),
-        TrialPoint(number=1, score=0.5),
-        TrialPoint(number=2, score=0.9, pruned=True),
-        TrialPoint(number=3, score=0.7),
-        TrialPoint(number=4, score=0.6),
-    ]
-    assert best_so_far(trials) == [None, 0.5, 0.5, 0.7, 0.7]
-
-
-@pytest.mark.parametrize("count", [0, 1, 12])
-def test_the_figure_is_a_picture_however_many_trials(count: int) -> None:
-    from matplotlib.image import imread
-
-    trials = [
-        TrialPoint(number=i, score=i / 12, pruned=i % 3 == 0, fresh_score=0.4 if i == 4 else None)
-        for i in range(count)
-    ]
-    png = search_figure(trials, champion=0.5, champion_fresh=0.45, title="triage")
-    pixels = imread(io.BytesIO(png))
-    assert pixels.shape[:2] == (585, 1170)
-    assert pixels[..., :3].min() < 0.2 < 0.99 < pixels[..., :3].max()

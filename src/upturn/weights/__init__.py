@@ -1,0 +1,1 @@
+"""LoRA adapters as data: read, made plain, named by content. Knows no trainer and no engine."""
