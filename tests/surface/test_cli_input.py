@@ -157,7 +157,8 @@ def test_init_writes_the_files_of_this_repository(
     ran = upturn("init", "new", "--no-log")
     assert ran.code == 0
     written = sorted(p.relative_to("new").as_posix() for p in Path("new").rglob("*") if p.is_file())
-    assert written == ["configs/ticket_triage.yaml", "programs/ticket_triage.py"]
+    jobs = [f"jobs/ticket_triage_{kind}.yaml" for kind in ("dpo", "kto", "sft")]
+    assert written == ["configs/ticket_triage.yaml", *jobs, "programs/ticket_triage.py"]
     for name in written:
         assert (tmp_path / "new" / name).read_bytes() == (ROOT / name).read_bytes()
     assert upturn("init", "new", "--no-log").code == 0

@@ -6,7 +6,6 @@ import ast
 import json
 import re
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
@@ -28,11 +27,10 @@ COMMANDS = [line for kind, block in BLOCKS if kind == "sh" for line in block.spl
 
 @pytest.fixture
 def project(tmp_path: Path, mlflow_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What ``upturn init`` and ``jobs/`` give, with a small log of two teams and few steps."""
+    """What ``upturn init`` gives, with a small log of two teams and few steps."""
     write_project(tmp_path, progress=Silent(), with_log=False)
     (tmp_path / LOG).parent.mkdir(parents=True)
     write_log(tmp_path / LOG, small_log())
-    shutil.copytree(ROOT / "jobs", tmp_path / "jobs")
     edit(
         tmp_path / "configs" / "ticket_triage.yaml",
         {"evaluations": 100, "n_trials": 3, "finalists": 1, "max_demos": 1, "min_gain": 0.15},

@@ -1,4 +1,4 @@
-"""``upturn init``: a working program, config and sample log in an empty folder."""
+"""``upturn init``: a working program, config, jobs and sample log in an empty folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def init(
         bool, typer.Option(help="Write the sample log too; needs the [local] extra.")
     ] = True,
 ) -> None:
-    """Write a working program, its config and a sample production log."""
+    """Write a working program, its config, fine-tune jobs and a sample production log."""
     from upturn.quickstart.project import write_project
 
     written = write_project(folder, progress=console.progress(), with_log=log)

@@ -1,4 +1,4 @@
-"""What ``upturn init`` writes: the program, its config, and a production log of its own making."""
+"""What ``upturn init`` writes: program, config, fine-tune jobs, and a production log made here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ LOG = Path("mlruns/quickstart/ticket_triage.jsonl")
 _FILES = {
     "ticket_triage.py": Path("programs/ticket_triage.py"),
     "ticket_triage.yaml": Path("configs/ticket_triage.yaml"),
+    "ticket_triage_sft.yaml": Path("jobs/ticket_triage_sft.yaml"),
+    "ticket_triage_dpo.yaml": Path("jobs/ticket_triage_dpo.yaml"),
+    "ticket_triage_kto.yaml": Path("jobs/ticket_triage_kto.yaml"),
 }
 
 
