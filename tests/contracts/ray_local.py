@@ -10,8 +10,7 @@ from collections.abc import Generator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from tests.contracts.ray_process import alive
-from upturn.errors import ConfigError
+from tests.contracts.ray_process import alive, patiently
 from upturn.lm import Caps, ModelSpec
 from upturn.records import Candidate, Example, PromptState
 from upturn.scaleout import Job, RayOptions, RayRunner, open_site
@@ -52,21 +51,6 @@ def running() -> Generator[RayRunner]:
         yield runner
 
 
-@contextmanager
-def patiently() -> Generator[RayRunner]:
-    """Starts again where Ray did not come up in half a minute, all that it allows."""
-    for attempt in range(3):
-        with ExitStack() as stack:
-            try:
-                runner = stack.enter_context(running())
-            except ConfigError:
-                if attempt == 2:
-                    raise
-                continue
-            yield runner
-            return
-
-
 def listening() -> dict[int, list[str]]:
     """Pid -> the addresses in hexadecimal that a process of ours accepts connections on."""
     sockets: dict[str, str] = {}
@@ -91,7 +75,8 @@ def main() -> None:
     (FOLDER / "p.py").write_text(PROGRAM)
     signal.signal(signal.SIGTERM, on_sigterm)
     row = Example(id="a", inputs={"text": "a"}, labels={"word": "yes"}, group="a")
-    with patiently() as runner:
+    with ExitStack() as stack:
+        runner = patiently(lambda: stack.enter_context(running()))
         candidate = Candidate(states={"say": PromptState(instruction="Say yes.")})
         score = runner.evaluate(candidate, [row]).score
         sockets = listening()

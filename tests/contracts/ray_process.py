@@ -14,12 +14,23 @@ import subprocess
 import sys
 import tempfile
 import uuid
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
+T = TypeVar("T")
 ROOT = Path(__file__).parents[2]
 _MARK = "UPTURN_TEST_MARK"
 #: Only a process that hangs takes so long.
-_LIMIT_S = 600
+_LIMIT_S = 1800
+#: What Ray waits for its own processes, in seconds: a crowded machine may need minutes for one.
+SLOW_ENV = {
+    "RAY_worker_register_timeout_seconds": "600",
+    "RAY_gcs_server_request_timeout_seconds": "600",
+    "RAY_gcs_rpc_server_connect_timeout_s": "120",
+}
+#: How often a node is started anew: Ray gives it half a minute, and no setting makes that longer.
+_STARTS = 5
 
 
 def run_with_ray(module: str, folder: Path, **env: str) -> str:
@@ -35,6 +46,7 @@ def run_with_ray(module: str, folder: Path, **env: str) -> str:
         [sys.executable, "-m", module, str(folder)],
         cwd=ROOT,
         env={
+            **SLOW_ENV,
             **os.environ,
             _MARK: mark,
             "RAY_TMPDIR": temporary,
@@ -58,6 +70,16 @@ def run_with_ray(module: str, folder: Path, **env: str) -> str:
     if process.returncode:
         raise RuntimeError(f"{module} ended with {process.returncode}:\n{out}\n{err[-4000:]}")
     return out
+
+
+def patiently(start: Callable[[], T]) -> T:
+    """Starts Ray or a node of it, again where it did not come up in the half minute it is given."""
+    for _ in range(_STARTS - 1):
+        try:
+            return start()
+        except Exception as error:  # a plain one of Ray's, or ours
+            print(f"Ray did not start: {error}", file=sys.stderr)
+    return start()
 
 
 def alive(mark: str) -> list[int]:

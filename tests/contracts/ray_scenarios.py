@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -20,6 +19,7 @@ from typing import Any
 import ray
 from ray.cluster_utils import Cluster
 
+from tests.contracts.ray_process import patiently
 from tests.contracts.ray_stage import (
     ENGINE,
     FOLDER,
@@ -234,16 +234,6 @@ def tell(name: str, story: Callable[[], dict[str, Any]]) -> None:
     told = story()
     (FOLDER / f"{name}.json").write_text(json.dumps(told))
     print(f"{name} {time.monotonic() - start:.1f} s", flush=True)
-
-
-def patiently(start: Callable[[], Any]) -> Any:
-    """Starts a node: Ray gives one half a minute, which a crowded machine may need."""
-    for _ in range(2):
-        try:
-            return start()
-        except Exception as error:
-            print(f"a node did not start: {error}", file=sys.stderr)
-    return start()
 
 
 def main() -> None:

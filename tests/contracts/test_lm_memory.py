@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
@@ -16,6 +17,8 @@ from upturn import mini
 pytestmark = pytest.mark.local
 
 MIB = 1 << 20
+#: Only what hangs takes so long.
+PATIENCE_S = 600.0
 
 
 @contextmanager
@@ -51,8 +54,19 @@ def test_tasks_of_one_event_loop_share_batches() -> None:
         alone.complete(prompt(1))
         one_row = alone.peak_kv_bytes
 
+        run, all_asked = shared._worker._run, threading.Event()
+
+        def once_all_asked(batch: list[Any]) -> list[Any]:
+            assert all_asked.wait(PATIENCE_S)
+            return run(batch)
+
+        shared._worker._run = once_all_asked
+
         async def many() -> list[Any]:
-            return await asyncio.gather(*(shared.acomplete(prompt(1)) for _ in range(64)))
+            tasks = [asyncio.create_task(shared.acomplete(prompt(1))) for _ in range(64)]
+            await asyncio.sleep(0)  # each task goes on to where it waits for its answer
+            all_asked.set()
+            return await asyncio.gather(*tasks)
 
         texts = {r.message.text for r in asyncio.run(many())}
         assert len(texts) == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import http.server
+import itertools
 import json
 import random
 import socket
@@ -16,12 +17,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from dspy.lm15 import Config, Message, Request
+from dspy.lm15 import Config, Message, Request, Response
+from dspy.utils.exceptions import LMError
 
 from tests.unit.lm.virtual import JumpClock
 from upturn.errors import ModelError, OutageError
 from upturn.lm import AnswerCache, Meter, ModelSpec, classify, ours
 from upturn.lm.connect import Connection, connect, connect_engine
+from upturn.lm.engine import Engine
 from upturn.lm.remote import RemoteEngine
 from upturn.lm.steady import SteadyEngine
 from upturn.records import FailureKind
@@ -193,10 +196,10 @@ def test_unknown_model(tmp_path: Path) -> None:
 
 
 def test_dead_server(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    base = f"http://127.0.0.1:{port}/v1"
-    error = failing_probe(base, tmp_path)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
+        base = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        error = failing_probe(base, tmp_path)
     assert "the server must be reachable" in str(error)
     assert base in error.where
     assert "start the server" in error.fix
@@ -222,14 +225,18 @@ def test_garbage(tmp_path: Path, body: bytes) -> None:
 
 @contextmanager
 def patient(
-    base: str, tmp_path: Path, told: list[str] | None = None, **settings: object
+    base: str,
+    tmp_path: Path,
+    told: list[str] | None = None,
+    inner: Callable[[ModelSpec], Engine] = RemoteEngine,
+    **settings: object,
 ) -> Iterator[tuple[Connection, Meter, JumpClock]]:
     """As ``connect`` makes it, over real HTTP, on a clock that jumps."""
     # On a clock that jumps for all threads at once, a call's own time means nothing.
-    spec = ModelSpec(model="openai/foo", api_base=base, deadline_s=1e6, **settings)  # type: ignore[arg-type]
+    spec = ModelSpec(model="openai/foo", api_base=base, deadline_s=1e12, **settings)  # type: ignore[arg-type]
     clock, meter = JumpClock(), Meter()
     engine = SteadyEngine(
-        RemoteEngine(spec), spec, clock=clock, tell=(told if told is not None else []).append
+        inner(spec), spec, clock=clock, tell=(told if told is not None else []).append
     )
     with (
         AnswerCache(tmp_path / "a.db") as cache,
@@ -276,21 +283,51 @@ def test_three_failures_in_ten_lose_no_row(tmp_path: Path) -> None:
     assert 250 < len(keys) < 330
 
 
+class HangsAtFirst:
+    """Attempts over HTTP of which the first few reach a server that takes them and never answers.
+
+    Only those have a short time-out: a good server may be as slow as the machine is.
+    """
+
+    def __init__(self, spec: ModelSpec, silent: str, few: int) -> None:
+        self._hangs = RemoteEngine(replace(spec, api_base=silent, timeout_s=0.1))
+        self._works, self._few = RemoteEngine(spec), few
+        self._attempts = itertools.count(1)
+        self.hung: list[Exception] = []
+
+    def complete(self, request: Request) -> Response:
+        if next(self._attempts) > self._few:
+            return self._works.complete(request)
+        with pytest.raises(LMError) as caught:
+            self._hangs.complete(request)
+        self.hung.append(caught.value)
+        raise caught.value
+
+    async def acomplete(self, request: Request) -> Response:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        self._hangs.close()
+        self._works.close()
+
+
 def test_a_server_that_hangs_is_asked_again(tmp_path: Path) -> None:
-    let_go = threading.Event()
-
-    def answer(n: int) -> tuple[int, bytes]:
-        if n <= 4:
-            let_go.wait(60)
-        return GOOD
-
+    made: list[HangsAtFirst] = []
     with (
-        serving(answer) as (base, keys),
-        patient(base, tmp_path, concurrency=4, timeout_s=0.5, num_retries=20) as (connection, _, _),
+        socket.create_server(("127.0.0.1", 0)) as listening,
+        serving(lambda n: GOOD) as (base, keys),
     ):
-        assert rows(connection, 12, 4) == ["ok"] * 12
-        let_go.set()
-    assert len(keys) >= 16
+        silent = f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+
+        def inner(spec: ModelSpec) -> HangsAtFirst:
+            made.append(HangsAtFirst(spec, silent, few=4))
+            return made[0]
+
+        with patient(base, tmp_path, inner=inner, concurrency=4) as (connection, meter, _):
+            assert rows(connection, 12, 4) == ["ok"] * 12
+            assert (meter.totals().calls, meter.totals().failed_calls) == (12, 0)
+    assert ["timed out" in str(error) for error in made[0].hung] == [True] * 4
+    assert len(keys) == 12
 
 
 def test_a_server_that_goes_away_and_comes_back_loses_no_row(tmp_path: Path) -> None:

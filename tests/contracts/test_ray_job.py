@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 pytest.importorskip("ray", reason="needs the [ray] extra")
 
+from tests.contracts.ray_process import SLOW_ENV, patiently
 from upturn.errors import OutageError, StoppedError, TrainingError
 from upturn.finetune.folder import JobFolder
 from upturn.finetune.launch.ray import RayLauncher
@@ -76,7 +78,10 @@ class Heard:
 @pytest.fixture(scope="module")
 def options():
     made = RayOptions(local_cpus=1)
-    with connected(made):
+    with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
+        for name, value in SLOW_ENV.items():
+            patch.setenv(name, value)
+        patiently(lambda: stack.enter_context(connected(made)))
         yield made
 
 

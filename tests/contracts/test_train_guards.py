@@ -130,10 +130,18 @@ def test_memory_is_capped_with_a_checkpoint_of_this_step(job):
 
 
 def test_a_step_that_hangs_ends_the_process(job):
-    folder = job(replace(SPEC, run=replace(SPEC.run, stall_minutes=0.2)))
-    hangs = "class H(Hooks):\n def step_done(self, step):\n  if step == 3: time.sleep(3600)"
+    folder = job(replace(SPEC, run=replace(SPEC.run, stall_minutes=60.0)))
+    # From here on the clock is a day ahead: no step before this one can be taken for a stall.
+    hangs = """
+class H(Hooks):
+    def step_done(self, step):
+        if step == 3:
+            monotonic = time.monotonic
+            time.monotonic = lambda: monotonic() + 86400
+            time.sleep(86400)
+"""
     assert runs(folder, hangs) == [Exit.STALLED]
-    assert "stall_minutes=0.2" in events(folder, "error")[0]["message"]
+    assert "stall_minutes=60" in events(folder, "error")[0]["message"]
     assert checkpoints(folder) == ["step-000002"]
 
 

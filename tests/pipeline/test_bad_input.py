@@ -1,6 +1,7 @@
 """Every bad input gets an error with rule, value, place and next command; nothing half-written."""
 
 import json
+import socket
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -281,9 +282,10 @@ def test_a_wrong_key_is_said_and_never_shown(project, monkeypatch):
 
 
 def test_a_dead_server(project):
-    with server(200, b"") as base:
-        pass
-    error = refused(project, ModelError, *remote(base), world=real_model(project))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound and not listening: nobody answers there
+        base = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        error = refused(project, ModelError, *remote(base), world=real_model(project))
     assert "must be reachable" in error.what
     assert base in str(error)
 

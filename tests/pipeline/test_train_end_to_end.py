@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -30,17 +31,42 @@ SMALL = (
     "run.save_steps=1",
     "lora.r=4",
 )
+# The worker, which makes no third step before it is asked to stop: however slow the one is that
+# kills the job after the second, there is something left to do.
+WORKER = """
+import signal
+import sys
+import threading
+from upturn.finetune.worker.hooks import Hooks
+from upturn.finetune.worker.train import train
+
+
+class Waits(Hooks):
+    def before_optimizer(self, step, model):
+        if step != 3:
+            return
+        asked, note = threading.Event(), signal.getsignal(signal.SIGTERM)
+        signal.signal(signal.SIGTERM, lambda *told: (note(*told), asked.set()))
+        if not note.__self__.asked():  # it may have come before this step
+            asked.wait()
+
+
+sys.exit(int(train(sys.argv[1], hooks=Waits())))
+"""
 # Trains as a process of its own, and says each event.
 CHILD = """
 import sys
-from datetime import datetime
+from dataclasses import replace
 from pathlib import Path
 from upturn.cli.training_bar import TrainingLog
+from upturn.finetune.launch import LocalLauncher
 from upturn.pipeline.training.task import Task
 from upturn.pipeline.training.train import train_job
 from upturn.pipeline.training.world import real_train_world
-task = Task.load(Path(sys.argv[1]), sys.argv[2:])
-train_job(task, real_train_world(TrainingLog()))
+worker, job, *overrides = sys.argv[1:]
+world = real_train_world(TrainingLog())
+world = replace(world, launcher=lambda task: LocalLauncher(worker=(worker,)))
+train_job(Task.load(Path(job), overrides), world)
 """
 
 
@@ -72,9 +98,10 @@ def world(project: Project) -> TrainWorld:
 
 def killed_at(project: Project, step: int) -> None:
     """Runs the job in a process of its own and kills it, with all it started, after a step."""
-    made = task(project)
+    made, worker = task(project), project.root / "waits.py"
+    worker.write_text(WORKER)
     child = subprocess.Popen(
-        [sys.executable, "-c", CHILD, str(made.path), *SMALL],
+        [sys.executable, "-c", CHILD, str(worker), str(made.path), *SMALL],
         start_new_session=True,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -86,6 +113,7 @@ def killed_at(project: Project, step: int) -> None:
             os.kill(child.pid, signal.SIGKILL)
             child.wait()
             return
+        time.sleep(0.05)
     raise AssertionError("the job ended before it could be killed")
 
 

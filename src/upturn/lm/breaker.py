@@ -51,6 +51,11 @@ class Breaker:
         """How many calls and probes have begun."""
         return self._calls
 
+    @property
+    def heard(self) -> int:
+        """The highest number of a call or a probe that was answered so far."""
+        return self._answered
+
     def admit(self) -> float | None:
         """Asked before each call.
 
@@ -93,12 +98,14 @@ class Breaker:
         if begins:
             self._announce()
 
-    def trip(self, error: Exception, *, since: int) -> bool:
+    def trip(self, error: Exception, *, since: int, heard: int) -> bool:
         """A call has no attempt left: is that an outage, rather than the call's own fault?
 
         Args:
             since: ``begun`` when the call failed first. The answer to a call that began later shows
                 that the server was there. An earlier one's may have been under way when it went.
+            heard: ``heard`` when its last attempt began. That one may hang from the outage into the
+                time after it: an answer that came meanwhile says nothing of it.
 
         Returns:
             Whether the caller should wait and try anew.
@@ -106,7 +113,7 @@ class Breaker:
         with self._lock:
             if self._open:
                 return True
-            if self._answered > since or not self._begin(error):
+            if heard > since or not self._begin(error):
                 return False
         self._announce()
         return True

@@ -170,13 +170,14 @@ class SteadyEngine:
 
     def _attempt(self, call: _Call) -> Generator[Step, Any, Response | float]:
         """Returns the answer, or the seconds until the next attempt."""
+        heard = self._breaker.heard
         number = self._breaker.begin()
         started_s = self._clock.now()
         try:
             response: Response = yield Ask(call.request)
         except Exception as error:
             if is_transient(error):
-                return self._failed(error, call, started_s)
+                return self._failed(error, call, started_s, heard)
             self._breaker.answered(number)
             explained = self._explain(error)
             if explained is error:
@@ -190,7 +191,7 @@ class SteadyEngine:
         # The waiting is not the model's latency.
         return replace(response, provider_data={LATENCY: latency_s})
 
-    def _failed(self, error: Exception, call: _Call, started_s: float) -> float:
+    def _failed(self, error: Exception, call: _Call, started_s: float, heard: int) -> float:
         took_s = self._clock.now() - started_s
         if call.failed_at is None:
             call.failed_at = self._breaker.begun
@@ -203,7 +204,7 @@ class SteadyEngine:
         wait_s = call.tries.backoff_s(error, took_s)
         if wait_s is not None:
             return wait_s
-        if not self._breaker.trip(error, since=call.failed_at):
+        if not self._breaker.trip(error, since=call.failed_at, heard=heard):
             raise error
         call.tries.renew()
         return 0.0

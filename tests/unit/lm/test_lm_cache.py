@@ -66,11 +66,11 @@ def test_many_threads_share_one_cache(tmp_path: Path) -> None:
 
 def test_kill_9_loses_no_answer_that_was_put(tmp_path: Path) -> None:
     code = """
-import sys, time
+import itertools, sys
 sys.path.insert(0, sys.argv[2])
 from tests.unit.lm.test_lm_cache import AnswerCache, answer
 cache = AnswerCache(sys.argv[1], turn="t")
-for i in range(10_000):
+for i in itertools.count():
     cache.put(f"k{i}", answer())
     print(i, flush=True)
 """

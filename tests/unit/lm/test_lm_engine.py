@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import itertools
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -90,10 +92,32 @@ def test_the_second_run_pays_nothing_and_reports_what_the_first_paid(cache: Answ
     assert cache.spent("t") == (1, paid.cost_usd)
 
 
+def told_when(con: Connection, n: int, all_asked: threading.Event) -> None:
+    """Sets the event when n calls have asked for an answer, be it to pay or to wait for it."""
+    flights, asked = con._engine._flights, itertools.count(1)
+    join = flights.join
+
+    def joined(key: str) -> tuple[Future[Answer | None], bool]:
+        found = join(key)
+        if next(asked) == n:
+            all_asked.set()
+        return found
+
+    flights.join = joined  # type: ignore[method-assign]
+
+
+def after(all_asked: threading.Event) -> str:
+    """An answer that is not there before everybody has asked for it."""
+    assert all_asked.wait(60)
+    return GOOD
+
+
 def test_identical_requests_in_flight_are_one_call(cache: AnswerCache) -> None:
-    engine = FakeEngine(lambda _: GOOD, latency_s=0.1)
+    all_asked = threading.Event()
+    engine = FakeEngine(lambda _: after(all_asked))
     meter = Meter()
     con = connection(cache, engine, meter)
+    told_when(con, 16, all_asked)
     with ThreadPoolExecutor(16) as pool:
         teams = list(pool.map(lambda _: triage(con, "same"), range(16)))
     assert teams == ["billing"] * 16
@@ -102,9 +126,11 @@ def test_identical_requests_in_flight_are_one_call(cache: AnswerCache) -> None:
 
 
 def test_async_calls_share_flights_and_answers_with_sync_ones(cache: AnswerCache) -> None:
-    engine = FakeEngine(lambda _: GOOD, latency_s=0.05)
+    all_asked = threading.Event()
+    engine = FakeEngine(lambda _: after(all_asked))
     meter = Meter()
     con = connection(cache, engine, meter)
+    told_when(con, 9, all_asked)
     adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
 
     async def many() -> list[str]:
