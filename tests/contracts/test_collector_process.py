@@ -32,12 +32,12 @@ def collecting(folder: Path, *more: str):
 
 def finished(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [*UPTURN, "collect", *arguments]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
 
 
 def post(running: Running, path: str, value, token: str | None = None) -> httpx.Response:
     headers = {"authorization": f"Bearer {token}"} if token else {}
-    return httpx.post(f"{running.url}{path}", json=value, headers=headers, timeout=30)
+    return httpx.post(f"{running.url}{path}", json=value, headers=headers, timeout=120)
 
 
 def test_a_token_is_made_used_and_never_shown(tmp_path):
@@ -136,7 +136,7 @@ class Sender(threading.Thread):
             events = [request(f"{self.name}-{n}-{i}") for i in range(5)]
             try:
                 with httpx.Client() as client:
-                    answer = client.post(f"{self.url}/v1/requests", json=events, timeout=5)
+                    answer = client.post(f"{self.url}/v1/requests", json=events, timeout=120)
             except httpx.HTTPError:
                 return
             if answer.status_code == 200:
@@ -151,6 +151,14 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path, kind):
     assert set(acknowledged) - stored == set()
 
 
+def _wait_for_acknowledged(senders: list[Sender], events: int) -> None:
+    """Returns when the senders together have that many events acknowledged."""
+    end = time.monotonic() + 120
+    while (found := sum(len(s.acknowledged) for s in senders)) < events:
+        assert time.monotonic() < end, f"{found} of {events} events were acknowledged"
+        time.sleep(0.001)
+
+
 def _through_kills(tmp_path: Path, url: str) -> tuple[list[str], set[str]]:
     rng = random.Random(7)
     acknowledged: list[str] = []
@@ -159,7 +167,8 @@ def _through_kills(tmp_path: Path, url: str) -> tuple[list[str], set[str]]:
             senders = [Sender(f"{round_number}-{n}", running.url) for n in range(4)]
             for sender in senders:
                 sender.start()
-            time.sleep(0.3 + rng.random() * 0.5)
+            # While it is busy with the next ones.
+            _wait_for_acknowledged(senders, rng.randrange(20, 100))
             running.process.send_signal(signal.SIGKILL)
             running.wait()
             for sender in senders:
@@ -178,13 +187,15 @@ def test_a_database_that_loses_its_connections_costs_no_event(tmp_path):
             senders = [Sender(f"s{n}", running.url) for n in range(4)]
             for sender in senders:
                 sender.start()
-            for _ in range(5):
-                time.sleep(0.2)
+            for cut in range(5):
+                # It has come back from the last cut before the next one comes.
+                _wait_for_acknowledged(senders, 20 * (cut + 1))
                 execute(
                     SERVER,
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
                     f"WHERE application_name = '{schema}'",
                 )
+            _wait_for_acknowledged(senders, 20 * 6)
             for sender in senders:
                 sender.stopped.set()
                 sender.join()

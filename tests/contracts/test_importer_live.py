@@ -68,7 +68,9 @@ def export(url: str) -> None:
     """Sends what an application sends whose author changed nothing but the endpoint."""
     resource = Resource.create({"service.name": "helpdesk", "service.version": "3.1.0"})
     provider = TracerProvider(resource=resource, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=url)))
+    # All in one piece, however long it takes to make the spans and to send them.
+    exporter = OTLPSpanExporter(endpoint=url, timeout=120)
+    provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=600_000))
     tracer = provider.get_tracer("app")
     with tracer.start_as_current_span("POST /ask") as root:
         root.set_attribute("http.response.status_code", 200)
@@ -111,6 +113,7 @@ def export(url: str) -> None:
             )
         with tracer.start_as_current_span("execute_tool track") as failed:
             failed.set_status(StatusCode.ERROR, "no route")
+    assert provider.force_flush(120_000)
     provider.shutdown()
 
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -134,25 +134,49 @@ def upturn(capfd: pytest.CaptureFixture[str]) -> Upturn:
 
 @dataclass
 class Served:
-    """The scripted model behind HTTP; ``latency_s`` may be changed while it runs."""
+    """The scripted model behind HTTP.
+
+    Attributes:
+        calls: how many have arrived; held: how many of them wait for their answer.
+        answers: calls are answered while it is set.
+    """
 
     base: str = ""
-    latency_s: float = 0.0
     calls: int = 0
+    held: int = 0
+    answers: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def wait_for(self, calls: int) -> None:
         """Returns when that many calls have arrived."""
-        for _ in range(600):
-            if self.calls >= calls:
-                return
-            time.sleep(0.05)
-        raise AssertionError(f"only {self.calls} of {calls} calls arrived")
+        self._wait(lambda: self.calls >= calls)
+
+    def hold(self) -> None:
+        """Answers no call from now on, and returns when one waits for its answer."""
+        self.answers.clear()
+        self._wait(lambda: self.held > 0)
+
+    def arrive(self) -> None:
+        """Counts a call, and returns when it may be answered."""
+        with self._lock:
+            self.calls += 1
+        if not self.answers.is_set():
+            with self._lock:
+                self.held += 1
+            self.answers.wait()
+
+    def _wait(self, true: Callable[[], bool]) -> None:
+        end = time.monotonic() + 300
+        while not true():
+            assert time.monotonic() < end, f"only {self.calls} calls arrived, {self.held} wait"
+            time.sleep(0.01)
 
 
 @contextmanager
 def serving() -> Iterator[Served]:
     """Serves the scripted model as an OpenAI-compatible server on loopback."""
     served = Served()
+    served.answers.set()
 
     class Handler(http.server.BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -161,8 +185,7 @@ def serving() -> Iterator[Served]:
 
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            served.calls += 1
-            time.sleep(served.latency_s)
+            served.arrive()
             body = json.dumps(_completion(asked)).encode()
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -186,6 +209,7 @@ def serving() -> Iterator[Served]:
         served.base = f"http://127.0.0.1:{server.server_port}/v1"
         yield served
     finally:
+        served.answers.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -23,7 +23,7 @@ COMMANDS = sorted(NAMES.get(stem, stem) for stem in FILES)
 
 
 def test_every_command_is_in_the_help(upturn: Upturn):
-    assert len(COMMANDS) == 20
+    assert len(COMMANDS) == 21
     shown = upturn("--help")
     assert (shown.code, shown.err) == (0, "")
     listed = [line.split()[0] for line in shown.out.split("Commands:")[1].splitlines() if line]

@@ -16,7 +16,8 @@ class Kept:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        options = Options(spill_linger_s=0.0)
+        # An end that runs out of time writes again what the thread is about to write.
+        options = Options(spill_linger_s=0.0, exit_s=120.0)
         self.client = Client(None, spill=folder, options=options, environment={})
 
     @property

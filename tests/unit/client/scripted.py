@@ -14,6 +14,10 @@ from typing import Any
 Behaviour = Callable[[str, dict[str, str], Any], bytes | None]
 
 
+class Last(bytes):
+    """What is sent before the connection is closed."""
+
+
 def response(status: int, body: bytes, *headers: str) -> bytes:
     head = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}", *headers]
     return "\r\n".join([*head, "", ""]).encode() + body
@@ -88,3 +92,6 @@ def _talk(connection: socket.socket, server: Server) -> None:
                 return
             server.posts.append((path, headers, events))
             connection.sendall(answer)
+            if isinstance(answer, Last):
+                connection.shutdown(socket.SHUT_RDWR)
+                return

@@ -4,6 +4,8 @@ import os
 import random
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
 from upturn.client.backoff import Backoff
 from upturn.client.ids import new_id
 from upturn.client.spill import Spill
@@ -62,6 +64,8 @@ def test_segments_are_whole_private_and_bounded(tmp_path):
     assert spill.segments() == [second]
 
 
+# A thread of an earlier test may be about to end.
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_ids_are_new_in_every_thread_and_every_child():
     with ThreadPoolExecutor(8) as pool:
         ids = list(pool.map(lambda _: new_id(), range(5000)))

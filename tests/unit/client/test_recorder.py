@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import threading
+import time
 
 import dspy
 import pytest
@@ -54,6 +55,7 @@ def native(event):
 
 def test_a_call_becomes_a_request(kept):
     program = Triage()
+    before = time.perf_counter()
     with upturn.record(
         program,
         name="triage",
@@ -65,6 +67,7 @@ def test_a_call_becomes_a_request(kept):
         client=kept.client,
     ):
         answer = program(message="where is it")
+    passed_ms = (time.perf_counter() - before) * 1000
     assert answer.team == "Delivery"
     assert answer.request_id == upturn.last_request_id()
     (event,) = kept.events
@@ -77,7 +80,7 @@ def test_a_call_becomes_a_request(kept):
     assert request.error is None
     assert request.parent is None
     assert request.latency_ms is not None
-    assert 0 < request.latency_ms < 60_000
+    assert 0 < request.latency_ms <= passed_ms + 0.001  # to which it is rounded
 
 
 def test_the_answer_is_the_same_as_without_recording(kept):
@@ -164,10 +167,10 @@ def test_threads_are_kept_apart(kept):
             dspy.context(lm=lm()),
             upturn.record(program, user=f"u{number}", client=kept.client),
         ):
-            together.wait(10)
+            together.wait(120)
             program(message=f"m{number}")
             found[number] = upturn.last_request_id()
-            together.wait(10)
+            together.wait(120)
 
     threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
     for thread in threads:

@@ -1,6 +1,6 @@
 """A collector in a process of its own, with limits and a store as a test wants them.
 
-``python -m tests.unit.collector.serving '{"limits": {…}, "delay_s": 0.0}'``
+``python -m tests.unit.collector.serving '{"limits": {…}, "until_there": null}'``
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Running:
     def err(self) -> str:
         return "".join(self.lines)
 
-    def wait(self, timeout_s: float = 60) -> int:
+    def wait(self, timeout_s: float = 120) -> int:
         return self.process.wait(timeout_s)
 
     def read(self) -> None:
@@ -51,7 +51,7 @@ class Running:
         self._listening.set()
 
     def listening(self) -> None:
-        assert self._listening.wait(60), self.err
+        assert self._listening.wait(120), self.err
         assert self.url, self.err
 
 
@@ -78,9 +78,12 @@ def process(command: Sequence[str], **more: Any) -> Iterator[Running]:
 
 
 @contextmanager
-def serving(*, delay_s: float = 0.0, **limits: float) -> Iterator[Running]:
-    """A collector over a store in memory; anybody may send."""
-    asked = json.dumps({"limits": limits, "delay_s": delay_s})
+def serving(*, until_there: Path | None = None, **limits: float) -> Iterator[Running]:
+    """A collector over a store in memory; anybody may send.
+
+    Its store takes nothing until a file is there, where one is named.
+    """
+    asked = json.dumps({"limits": limits, "until_there": until_there and str(until_there)})
     with process([sys.executable, "-m", __name__, asked], cwd=ROOT) as running:
         yield running
 
@@ -92,7 +95,8 @@ def _main(asked: dict[str, Any]) -> None:
     from upturn.collector.server import bind, serve
     from upturn.collector.tokens import TokenBook
 
-    store = MemoryStore(delay_s=asked["delay_s"])
+    path = asked["until_there"]
+    store = MemoryStore(until_there=None if path is None else Path(path))
     limits = Limits(**asked["limits"])
     collector = Collector(store=store, book=TokenBook(None), scrub=lambda e: e, limits=limits)
     with bind("127.0.0.1", 0) as bound:

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from upturn.errors import DataError, StorageError
 from upturn.events import Event, Feedback, Request
@@ -19,20 +20,27 @@ class Added:
 
 @dataclass
 class MemoryStore:
-    """Keeps events by kind and id; ``poison`` ids raise, and so does everything while ``away``."""
+    """Keeps events by kind and id; ``poison`` ids raise, and so does everything while ``away``.
 
-    delay_s: float = 0.0
+    ``gate`` holds whoever writes until it is set, and ``entered`` says that somebody is held; so
+    does a file, ``until_there``, for a store in another process.
+    """
+
     away: bool = False
     poison: frozenset[str] = frozenset()
     invalid: frozenset[str] = frozenset()
     rows: dict[tuple[str, str], Event] = field(default_factory=dict)
     groups: list[list[str]] = field(default_factory=list)
     gate: threading.Event | None = None
+    entered: threading.Event = field(default_factory=threading.Event)
+    until_there: Path | None = None
 
     def add(self, events: Sequence[Event]) -> Added:
+        self.entered.set()
         if self.gate is not None:
-            self.gate.wait(10)
-        time.sleep(self.delay_s)
+            assert self.gate.wait(120)
+        while self.until_there is not None and not self.until_there.exists():
+            time.sleep(0.01)
         self.groups.append([e.id for e in events])
         if self.away:
             raise StorageError("the database must answer, it is away")

@@ -73,7 +73,7 @@ def test_an_event_is_acknowledged_when_it_is_in_the_store():
 
     async def work(ask):
         task = asyncio.create_task(ask.post("/v1/requests", request("a")))
-        await asyncio.sleep(0.05)
+        await asyncio.to_thread(store.entered.wait, 60)
         assert not task.done()
         store.gate.set()
         return await task
@@ -243,7 +243,8 @@ def test_a_token_that_sends_too_fast_waits():
         other = await ask.post("/v1/requests", request("x"), token=TRIAGE)
         return first, second, other
 
-    first, second, other = asking(work, limits=Limits(rate_per_s=0.5, burst=8))
+    # However long it takes to ask, no event comes back to the bucket meanwhile.
+    first, second, other = asking(work, limits=Limits(rate_per_s=0.001, burst=8))
     assert [first.status_code, second.status_code, other.status_code] == [200, 429, 200]
     assert int(second.headers["retry-after"]) >= 2
 
@@ -271,7 +272,8 @@ def test_a_full_queue_is_503_and_not_ready():
 
     async def work(ask):
         tasks = [asyncio.create_task(ask.post("/v1/requests", request(str(i)))) for i in range(3)]
-        await asyncio.sleep(0.05)
+        while "upturn_collector_queued_events 3.0" not in (await ask.get("/metrics")).text:
+            await asyncio.sleep(0)
         refused = await ask.post("/v1/requests", request("x"))
         ready = await ask.get("/readyz")
         store.gate.set()
@@ -284,7 +286,9 @@ def test_a_full_queue_is_503_and_not_ready():
     assert "x" not in store.ids
 
 
-def test_readiness_asks_the_store():
+def test_readiness_asks_the_store(monkeypatch):
+    monkeypatch.setattr("upturn.collector.app.PROBE_S", 120.0)
+
     async def work(ask):
         return await ask.get("/readyz")
 

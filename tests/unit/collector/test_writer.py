@@ -42,6 +42,9 @@ def batch(*values, programs=None) -> Batch:
 def writing(store, work, limits=None):
     """Runs ``work(writer)`` on a writer, and returns what it returns and what was observed."""
     observed = Observed()
+    if store.gate is None:
+        store.gate = threading.Event()
+        store.gate.set()
 
     async def run():
         writer = Writer(store, limits or Limits(), observed)
@@ -49,6 +52,7 @@ def writing(store, work, limits=None):
         try:
             return await work(writer)
         finally:
+            store.gate.set()
             await writer.close()
 
     return asyncio.run(run()), observed
@@ -58,14 +62,35 @@ async def outcomes(writer, *batches):
     return await asyncio.gather(*(writer.write(b) for b in batches), return_exceptions=True)
 
 
+def begun(writer, *batches):
+    return [asyncio.create_task(writer.write(b)) for b in batches]
+
+
+async def queued(writer, events):
+    """Returns when that many events wait for the store, or are held in it."""
+    while writer.queued < events:
+        await asyncio.sleep(0)
+
+
+async def behind_another(store, writer, *batches):
+    """Begins to write a batch, and more when the store has it; they wait together then.
+
+    The store's gate is closed: whoever opens it sets them all free.
+    """
+    store.gate.clear()
+    first = begun(writer, batch(request("first")))
+    await asyncio.to_thread(store.entered.wait, 60)
+    others = begun(writer, *batches)
+    await queued(writer, 1 + sum(len(b.events) for b in batches))
+    return first[0], others
+
+
 def test_what_waits_together_is_written_together():
-    store = MemoryStore(gate=threading.Event())
+    store = MemoryStore()
 
     async def work(writer):
-        first = asyncio.create_task(writer.write(batch(request("a"))))
-        await asyncio.sleep(0.05)
-        others = [asyncio.create_task(writer.write(batch(request(f"b{i}")))) for i in range(20)]
-        await asyncio.sleep(0.05)
+        batches = [batch(request(f"b{i}")) for i in range(20)]
+        first, others = await behind_another(store, writer, *batches)
         assert not first.done()
         assert writer.queued == 21
         store.gate.set()
@@ -79,16 +104,16 @@ def test_what_waits_together_is_written_together():
 
 
 def test_a_group_has_a_size():
-    store = MemoryStore(gate=threading.Event())
+    store = MemoryStore()
 
     async def work(writer):
-        tasks = [asyncio.create_task(writer.write(batch(request(f"{i}")))) for i in range(10)]
-        await asyncio.sleep(0.05)
+        batches = [batch(request(f"{i}")) for i in range(10)]
+        first, others = await behind_another(store, writer, *batches)
         store.gate.set()
-        await asyncio.gather(*tasks)
+        await asyncio.gather(first, *others)
 
-    _, observed = writing(store, work, Limits(group_events=4, group_wait_s=0.05))
-    assert observed.commits == [4, 4, 2]
+    _, observed = writing(store, work, Limits(group_events=4))
+    assert observed.commits == [1, 4, 4, 2]
 
 
 def test_conflicts_go_to_the_sender_who_caused_them():
@@ -96,9 +121,12 @@ def test_conflicts_go_to_the_sender_who_caused_them():
 
     async def work(writer):
         other = batch(request("z"), request("a", outputs={"team": "Sales"}))
-        return await outcomes(writer, batch(request("a")), other, batch(request("a")))
+        batches = (batch(request("a")), other, batch(request("a")))
+        _, tasks = await behind_another(store, writer, *batches)
+        store.gate.set()
+        return await asyncio.gather(*tasks)
 
-    (first, second, third), _ = writing(store, work, Limits(group_wait_s=0.05))
+    (first, second, third), _ = writing(store, work)
     assert first == []
     assert second == [{"index": 1, "id": "a", "reason": "outputs differ"}]
     assert third == []
@@ -112,7 +140,8 @@ def test_one_event_that_the_store_cannot_take_fails_alone(caplog):
         batches = [batch(request(i)) for i in ("a", "bad", "b", "odd", "c")]
         return await outcomes(writer, *batches)
 
-    got, observed = writing(store, work, Limits(group_wait_s=0.05))
+    # A group is whole when all five are in it, however long that takes.
+    got, observed = writing(store, work, Limits(group_events=5, group_wait_s=600))
     assert [g if isinstance(g, list) else g.status for g in got] == [[], 503, [], 422, []]
     assert got[3].rule == "a text must have no such character"
     assert store.ids == {"a", "b", "c"}
@@ -127,12 +156,12 @@ def test_a_store_that_is_away_fails_all_after_two_more_tries():
     async def work(writer):
         got = await outcomes(writer, *(batch(request(str(i))) for i in range(50)))
         store.away = False
-        return got, await writer.write(batch(request("back")))
+        return got, await writer.write(batch(*(request(f"back{i}") for i in range(50))))
 
-    (got, back), observed = writing(store, work, Limits(group_wait_s=0.1))
+    (got, back), observed = writing(store, work, Limits(group_events=50, group_wait_s=600))
     assert {(type(g), g.status, g.retry_after_s) for g in got} == {(RefusedError, 503, 2)}
     assert back == []
-    assert store.ids == {"back"}
+    assert store.ids == {f"back{i}" for i in range(50)}
     assert observed.failures == 3
 
 
@@ -140,8 +169,8 @@ def test_a_full_queue_refuses_and_a_single_large_batch_passes():
     store = MemoryStore(gate=threading.Event())
 
     async def work(writer):
-        large = asyncio.create_task(writer.write(batch(*(request(str(i)) for i in range(9)))))
-        await asyncio.sleep(0.02)
+        (large,) = begun(writer, batch(*(request(str(i)) for i in range(9))))
+        await queued(writer, 9)
         assert writer.full
         with pytest.raises(RefusedError) as error:
             await writer.write(batch(request("x")))
@@ -155,12 +184,16 @@ def test_a_full_queue_refuses_and_a_single_large_batch_passes():
 
 
 def test_closing_writes_and_answers_what_is_queued():
-    store = MemoryStore(delay_s=0.05)
+    store = MemoryStore(gate=threading.Event())
 
     async def work(writer):
-        tasks = [asyncio.create_task(writer.write(batch(request(str(i))))) for i in range(30)]
-        await asyncio.sleep(0.01)
-        await writer.close()
+        tasks = begun(writer, *(batch(request(str(i))) for i in range(30)))
+        await queued(writer, 30)
+        closing = asyncio.create_task(writer.close())
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in (closing, *tasks))
+        store.gate.set()
+        await closing
         done = await asyncio.gather(*tasks)
         with pytest.raises(RefusedError, match="shutting down"):
             await writer.write(batch(request("late")))

@@ -19,23 +19,31 @@ from upturn.store.transactions import WAITS_S
 
 #: What a child process runs: the command's own code, on a clock that lies ahead of all events.
 CHILD = """
-import json, resource, sys
+import json, resource, signal, sys
 from datetime import UTC, datetime
 from pathlib import Path
 from upturn.errors import UpturnError
-from upturn.ingest import Options, ingest
+from upturn.ingest import Options, batches, ingest
 from upturn.store import FeedbackStore
 
-url, rejects, limit, *paths = sys.argv[1:]
+url, rejects, limit, last, *paths = sys.argv[1:]
+batches.EVENTS = 1000
+told = []
+
+def tell(progress):
+    told.append(progress)
+    print(progress.records, flush=True)
+    if len(told) == int(last):
+        signal.pause()  # to be killed
+
 if int(limit):
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 options = Options(clock=lambda: datetime(2026, 9, 10, tzinfo=UTC))
 try:
     with FeedbackStore.open(url) as store:
         print("open", flush=True)
-        told = lambda p: print(p.records, flush=True)
         report = ingest(paths, store, scrub=lambda e: e, rejects=Path(rejects),
-                        progress=told, options=options)
+                        progress=tell, options=options)
     print(json.dumps(report.to_json()))
 except UpturnError as error:
     print(error)
@@ -43,8 +51,12 @@ except UpturnError as error:
 """
 
 
-def child(url: str, rejects: Path, *paths: Path, limit: int = 0) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CHILD, url, str(rejects), str(limit), *map(str, paths)]
+def child(
+    url: str, rejects: Path, *paths: Path, limit: int = 0, last: int = 0
+) -> subprocess.Popen[str]:
+    """An ingest in small batches, with files of ``limit`` bytes at most; stops after ``last``."""
+    told = [url, str(rejects), str(limit), str(last)]
+    command = [sys.executable, "-c", CHILD, *told, *map(str, paths)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -58,33 +70,35 @@ def totals(report: IngestReport) -> tuple[int, int, int, int, int]:
 
 
 def test_a_killed_ingest_goes_on_where_it_stopped(tmp_path: Path):
-    path, url = put(tmp_path / "a.jsonl", rows(20_000)), str(tmp_path / "s.db")
+    path, url = put(tmp_path / "a.jsonl", rows(5000)), str(tmp_path / "s.db")
     for batches in (1, 2, 1):
-        with child(url, tmp_path / "rejects", path) as process:
+        # It is killed in the batch after these, or when it stops behind that: never at the end.
+        with child(url, tmp_path / "rejects", path, last=batches + 1) as process:
             assert process.stdout is not None
             for _ in range(1 + batches):
                 process.stdout.readline()
             process.send_signal(signal.SIGKILL)
     report = take(url, path, rejects=tmp_path / "rejects")
-    assert report.resumed_from >= 20_000
-    assert report.records == 40_002
-    check_sums(report, events=40_001)
-    assert totals(report) == (20_000, 20_000, 0, 1, 1)
+    assert 4000 <= report.resumed_from <= 7000
+    assert report.records == 10_002
+    check_sums(report, events=10_001)
+    assert totals(report) == (5000, 5000, 0, 1, 1)
     with FeedbackStore.open(url) as store:
         counts = store.counts()
-    assert (counts.requests, counts.feedback, counts.orphans) == (20_000, 20_000, 0)
+    assert (counts.requests, counts.feedback, counts.orphans) == (5000, 5000, 0)
 
 
 def test_a_disk_that_fills_up_is_said_and_the_ingest_goes_on_later(tmp_path: Path):
-    path, url = put(tmp_path / "a.jsonl", rows(20_000)), str(tmp_path / "s.db")
-    with child(url, tmp_path / "rejects", path, limit=6_000_000) as process:
-        out, _ = process.communicate(timeout=120)
+    path, url = put(tmp_path / "a.jsonl", rows(5000)), str(tmp_path / "s.db")
+    with child(url, tmp_path / "rejects", path, limit=3_000_000) as process:
+        out, _ = process.communicate(timeout=300)
     assert process.returncode == 2, out
     assert "free disk space" in out
     assert "Traceback" not in out
     report = take(url, path, rejects=tmp_path / "rejects")
-    check_sums(report, events=40_001)
-    assert totals(report) == (20_000, 20_000, 0, 1, 1)
+    assert report.resumed_from > 0
+    check_sums(report, events=10_001)
+    assert totals(report) == (5000, 5000, 0, 1, 1)
 
 
 def test_a_file_of_rejects_without_room_is_said(tmp_path: Path):
@@ -92,7 +106,7 @@ def test_a_file_of_rejects_without_room_is_said(tmp_path: Path):
     with FeedbackStore.open(str(tmp_path / "s.db")):
         pass  # made before the limit is set
     with child(str(tmp_path / "s.db"), tmp_path / "rejects", path, limit=500_000) as process:
-        out, _ = process.communicate(timeout=120)
+        out, _ = process.communicate(timeout=300)
     assert process.returncode == 2, out
     assert "the file of rejects must be writable, got: File too large" in out
     report = take(tmp_path / "s.db", path, rejects=tmp_path / "rejects")
@@ -107,8 +121,16 @@ def test_two_ingests_at_once_store_each_event_once(tmp_path: Path, kind: str):
         with FeedbackStore.open(url):
             pass
 
+        # Each has its first batch in before the other goes on: they do run side by side.
+        together = threading.Barrier(2, timeout=300)
+
         def run() -> None:
-            reports.append(take(url, path, rejects=tmp_path / "rejects"))
+            told = iter([together.wait])
+
+            def tell(_: Progress) -> None:
+                next(told, lambda: 0)()
+
+            reports.append(take(url, path, rejects=tmp_path / "rejects", progress=tell))
 
         threads = [threading.Thread(target=run) for _ in range(2)]
         for thread in threads:

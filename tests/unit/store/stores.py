@@ -33,7 +33,9 @@ def database(kind: str, folder: Path, server: str = SERVER) -> Generator[str]:
     except OperationalError:
         pytest.skip(f"no PostgreSQL answers at {SERVER}")
     try:
-        yield f"{server}?application_name={schema}&options=-csearch_path%3D{schema}"
+        # A server that is slow is not one that is away.
+        asked = f"application_name={schema}&options=-csearch_path%3D{schema}&connect_timeout=120"
+        yield f"{server}?{asked}"
     finally:
         with engine.begin() as connection:
             connection.execute(text(f"DROP SCHEMA {schema} CASCADE"))

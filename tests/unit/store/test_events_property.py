@@ -89,7 +89,9 @@ def told(draw: st.DrawFn) -> Feedback:
 
 EVENTS = st.lists(REQUESTS | told(), max_size=12, unique_by=lambda e: (type(e), e.id))
 PROPERTY = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 

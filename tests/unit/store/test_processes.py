@@ -7,7 +7,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 from upturn.store import FeedbackStore
@@ -78,10 +77,11 @@ def test_what_was_acknowledged_survives_a_kill(url: str):
         assert process.stdout.readline() == "open\n"
         process.stdin.write("go\n")
         process.stdin.flush()
-        time.sleep(kills.uniform(0.02, 0.3))
+        # After so many batches, while it is busy with the next one.
+        lines = [process.stdout.readline() for _ in range(kills.randrange(1, 40))]
         process.send_signal(signal.SIGKILL)
         # A line may itself be cut off: it was not acknowledged then.
-        lines = process.stdout.read().splitlines(keepends=True)
+        lines += process.stdout.read().splitlines(keepends=True)
         acknowledged |= {json.loads(line)[0] for line in lines if line.endswith("]\n")}
         process.wait()
         process.stdin.close()
