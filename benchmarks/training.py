@@ -23,10 +23,10 @@ from typing import Any
 from benchmarks.tasks import DATA
 from benchmarks.training_speed import BARE, OURS, compare, run
 from upturn.finetune.records import TrainingRow
-from upturn.finetune.spec import JobSpec, Kind, OptimSpec, RunSpec
+from upturn.finetune.spec import JobSpec, OptimSpec, RunSpec
 
 PARTS = ("speed", "memory", "tasks")
-KINDS: tuple[Kind, ...] = ("sft", "dpo", "kto")
+KINDS: tuple[str, ...] = ("sft", "dpo", "kto")
 #: What the job may cost, by the side of the bare script.
 LEAST_SPEED, MOST_MEMORY, MOST_LONG_MB = 0.95, 1.05, 3 * 1024
 _LONGEST = 3700
@@ -94,7 +94,7 @@ def tasks(args: argparse.Namespace) -> dict[str, Any] | None:
     return {"table": table(rows), "rows": rows}
 
 
-def job(kind: Kind, *, steps: int, batch: int) -> JobSpec:
+def job(kind: str, *, steps: int, batch: int) -> JobSpec:
     """Returns a job that evaluates and saves nothing on the way, as the bare script."""
     rate = 1e-3 if kind == "sft" else 1e-4
     return JobSpec(

@@ -20,7 +20,7 @@ from upturn.finetune.encode import RowEncoder, encode_rows, end_tokens
 from upturn.finetune.folder import JobFolder
 from upturn.finetune.records import TrainingRow, WorkOrder
 from upturn.finetune.rows import Material, TextRow
-from upturn.finetune.spec import JobSpec, Kind
+from upturn.finetune.spec import JobSpec
 from upturn.lm import ModelSpec
 from upturn.lm.connect import locate
 from upturn.programs import Chat, Program
@@ -31,7 +31,7 @@ _TEAMS = ("Technical", "Returns", "Sales", "Billing", "Delivery", "Account")
 _MAX_LENGTH = 4096
 
 
-def ticket_rows(kind: Kind, n: int, *, base: Path, seed: int = 7) -> list[TrainingRow]:
+def ticket_rows(kind: str, n: int, *, base: Path, seed: int = 7) -> list[TrainingRow]:
     """Returns up to ``n`` rows of single tickets (equal ones are one)."""
     rng = random.Random(seed)
     texts = [_text(m, [m.text], kind, rng) for m in _messages(n, seed)]
@@ -97,7 +97,7 @@ def _messages(n: int, seed: int) -> list[Any]:
     return [w.message for w in write_messages(seed, requests=max(400, n))][:n]
 
 
-def _text(message: Any, texts: Sequence[str], kind: Kind, rng: random.Random) -> TextRow:
+def _text(message: Any, texts: Sequence[str], kind: str, rng: random.Random) -> TextRow:
     chat = _chat()
     right = {"team": message.team, "priority": message.priority}
     wrong = {**right, "team": rng.choice([t for t in _TEAMS if t != message.team])}
@@ -146,7 +146,7 @@ def _encoder(base: Path) -> RowEncoder:
     return RowEncoder(tokenizer, end_tokens=end_tokens(base, tokenizer), where=str(base))
 
 
-def _encoded(kind: Kind, texts: Sequence[TextRow], base: Path) -> list[TrainingRow]:
+def _encoded(kind: str, texts: Sequence[TextRow], base: Path) -> list[TrainingRow]:
     seed = Program(PROGRAM, ROOT).seed
     material = Material(kind=kind, candidate=seed, rows=tuple(texts))
     return list(encode_rows(material, _encoder(base), max_length=_MAX_LENGTH).rows)

@@ -18,7 +18,7 @@ from transformers import AutoTokenizer
 
 from upturn.finetune.folder import JobFolder
 from upturn.finetune.records import TrainingRow, WorkOrder
-from upturn.finetune.spec import EvaluationSpec, JobSpec, Kind, LoraSpec, OptimSpec, RunSpec
+from upturn.finetune.spec import EvaluationSpec, JobSpec, LoraSpec, OptimSpec, RunSpec
 from upturn.programs import Program
 from upturn.records import Example
 
@@ -85,7 +85,7 @@ def examples() -> Any:
         )
 
 
-def training_rows(base: Path, examples: Sequence[Example], kind: Kind) -> list[TrainingRow]:
+def training_rows(base: Path, examples: Sequence[Example], kind: str) -> list[TrainingRow]:
     """Returns rows of a kind: the label as the answer, "Sales" as the rejected one."""
     tokenizer: Any = AutoTokenizer.from_pretrained(base, local_files_only=True)
     program = Program(PROGRAM, ROOT)

@@ -15,6 +15,9 @@ from typing import Any
 
 import dspy  # noqa: F401 - imported once, here, for all that are forked
 import transformers.models.llama.modeling_llama  # noqa: F401
+import trl.trainer.dpo_trainer
+import trl.trainer.kto_trainer
+import trl.trainer.sft_trainer  # noqa: F401
 
 from upturn.finetune.worker.hooks import Hooks
 from upturn.finetune.worker.train import train

@@ -61,7 +61,7 @@ HOMES = {
     "sklearn": ("propose/similarity.py", "labels/", "datasets/slices.py"),
     "torch": ("lm/", "mini/", "weights/", "finetune/", "export/serving/"),
     "transformers": ("lm/", "mini/", "finetune/", "export/serving/"),
-    "trl": ("finetune/worker/",),
+    "trl": ("finetune/worker/", "finetune/kinds/"),
     "peft": ("finetune/worker/", "export/serving/"),
     "accelerate": ("finetune/worker/",),
     "gguf": ("export/serving/",),

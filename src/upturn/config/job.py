@@ -10,12 +10,13 @@ import yaml
 from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 
 from upturn.config.job_keys import meant_key
+from upturn.config.job_kind import Kind, Loss, tell_losses, tell_rates
 from upturn.config.loading import explain, read_yaml, set_override
 from upturn.config.section import Positive, Section
+from upturn.finetune.kinds import job_kind, job_kinds
 from upturn.finetune.spec import (
     EvaluationSpec,
     JobSpec,
-    Kind,
     LoraSpec,
     OptimSpec,
     PreferenceSpec,
@@ -24,11 +25,6 @@ from upturn.finetune.spec import (
 from upturn.records import Json
 
 _EXPONENT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
-#: Learning rates that suit LoRA on a small model. DPO with 2.0e-4 ranks pairs and forgets how to
-#: answer: on upturn-mini 30 of 60 dev answers could not be read after 24 steps (beta 0.1), with
-#: 5.0e-5 none after 30 (beta 0.5); both rank .983 of unseen pairs right.
-_LEARNING_RATE: dict[Kind, float] = {"sft": 1.0e-3, "dpo": 5.0e-5, "kto": 5.0e-5}
-_LOSSES: dict[Kind, tuple[str, ...]] = {"dpo": ("sigmoid", "ipo", "robust"), "kto": ("kto",)}
 
 
 def _number(value: Any) -> Any:
@@ -36,7 +32,7 @@ def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _EXPONENT.fullmatch(value) else value
 
 
-def _kind(value: Any) -> Any:
+def _executor(value: Any) -> Any:
     """Reads ``executor: ray`` as ``executor: {kind: ray}``."""
     return {"kind": value} if isinstance(value, str) else value
 
@@ -81,7 +77,7 @@ class OptimSection(Section):
     """How the weights move. max_steps wins over num_train_epochs."""
 
     learning_rate: Annotated[Number, Field(gt=0.0, le=1.0)] | None = Field(
-        default=None, description="null: 1.0e-3 for sft, 5.0e-5 for dpo and kto"
+        default=None, json_schema_extra=tell_rates
     )
     num_train_epochs: Number = Field(default=3.0, gt=0.0)
     max_steps: Positive | None = None
@@ -99,12 +95,10 @@ class OptimSection(Section):
 
 
 class PreferenceSection(Section):
-    """What DPO and KTO add."""
+    """What kinds that learn from preferences add."""
 
     beta: Number = Field(default=0.1, gt=0.0)
-    loss_type: Literal["sigmoid", "ipo", "robust", "kto"] | None = Field(
-        default=None, description="dpo: sigmoid, ipo or robust; kto: kto; null: the first of these"
-    )
+    loss_type: Loss | None = Field(default=None, json_schema_extra=tell_losses)
     label_smoothing: Number = Field(
         default=0.0, ge=0.0, lt=0.5, description="share of pairs held to be the wrong way round"
     )
@@ -150,7 +144,7 @@ class ExecutorSection(Section):
 
 Executor = Annotated[
     ExecutorSection,
-    BeforeValidator(_kind, json_schema_input_type=ExecutorSection | Literal["local", "ray"]),
+    BeforeValidator(_executor, json_schema_input_type=ExecutorSection | Literal["local", "ray"]),
 ]
 
 
@@ -185,27 +179,43 @@ class Job(Section):
 
     @model_validator(mode="after")
     def _preference_fits_the_kind(self) -> Job:
-        if self.kind == "sft" and self.preference != PreferenceSection():
-            raise ValueError("preference: only dpo and kto read it, got kind: sft")
-        loss, smoothing = self.preference.loss_type, self.preference.label_smoothing
-        if self.kind != "sft" and loss is not None and loss not in _LOSSES[self.kind]:
-            known = ", ".join(_LOSSES[self.kind])
+        kind, loss = job_kind(self.kind), self.preference.loss_type
+        if not kind.losses and self.preference != PreferenceSection():
+            readers = " and ".join(n for n, k in job_kinds().items() if k.losses)
+            raise ValueError(f"preference: only {readers} read it, got kind: {self.kind}")
+        if loss is not None and loss not in kind.losses:
+            known = ", ".join(kind.losses)
             raise ValueError(f"preference.loss_type must be one of {known} for kind: {self.kind}")
-        if bool(smoothing) != (loss == "robust"):
+        return self
+
+    @model_validator(mode="after")
+    def _smoothing_fits_the_loss(self) -> Job:
+        kind, smoothing = job_kind(self.kind), self.preference.label_smoothing
+        loss, smoothed = self._loss, kind.smoothed_losses
+        if smoothing and not smoothed:
+            raise ValueError(f"preference.label_smoothing must be 0 for kind: {self.kind}")
+        if bool(smoothing) != (loss in smoothed):
             raise ValueError(
-                "preference.label_smoothing must be above 0 with loss_type: robust, and only "
-                f"there, got {smoothing:g} with {loss or _LOSSES.get(self.kind, ('none',))[0]}"
+                f"preference.label_smoothing must be above 0 with loss_type: "
+                f"{' or '.join(smoothed)}, and only there, got {smoothing:g} with {loss}"
             )
         return self
 
     @model_validator(mode="after")
-    def _limits_of_kinds_and_targets(self) -> Job:
-        if self.kind == "kto" and self.optim.per_device_train_batch_size < 2:
+    def _batch_fits_the_kind(self) -> Job:
+        least = job_kind(self.kind).least_batch
+        if self.optim.per_device_train_batch_size < least:
             raise ValueError(
-                "optim.per_device_train_batch_size must be >= 2 for kto: each answer is compared "
-                "with those of other prompts in its batch"
+                f"optim.per_device_train_batch_size must be >= {least} for {self.kind}: each "
+                "answer is compared with those of other prompts in its batch"
             )
         return self
+
+    @property
+    def _loss(self) -> str:
+        """The loss as the trainer is told; a kind that reads none is told ours."""
+        known = (*job_kind(self.kind).losses, PreferenceSpec().loss_type)
+        return self.preference.loss_type or known[0]
 
     def spec(self) -> JobSpec:
         """What the trainer is asked for, with the defaults of the kind; ``start`` as written."""
@@ -213,8 +223,8 @@ class Job(Section):
         if not isinstance(self.lora.target_modules, str):
             lora["target_modules"] = tuple(self.lora.target_modules)
         optim, preference = self.optim.model_dump(), self.preference.model_dump()
-        optim["learning_rate"] = optim["learning_rate"] or _LEARNING_RATE[self.kind]
-        preference["loss_type"] = preference["loss_type"] or _LOSSES.get(self.kind, ("sigmoid",))[0]
+        optim["learning_rate"] = optim["learning_rate"] or job_kind(self.kind).learning_rate
+        preference["loss_type"] = self._loss
         return JobSpec(
             name=self.name,
             kind=self.kind,

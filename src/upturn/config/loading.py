@@ -7,6 +7,7 @@ Relative paths in a config are relative to the project root: the folder that hol
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
@@ -149,6 +150,8 @@ def _problem(
     if isinstance(got, str) and _is_exponent(got):
         return f"{dotted}: {message}, got the text {got!r}; YAML needs a dot: {float(got):.1e}"
     shown = "" if isinstance(got, dict | list) else f", got {got!r}"
+    if error["type"] == "literal_error" and isinstance(got, str):
+        shown += did_you_mean(got, re.findall("'([^']*)'", error["ctx"]["expected"]))
     return f"{dotted or model.__name__.lower()}: {message}{shown}"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from upturn.finetune.findings import Finding
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.rows import Material, TextRow
 from upturn.records import Json, canonical_json
 
@@ -22,22 +23,24 @@ class Balance:
     """How often each label comes.
 
     Attributes:
-        fields: output field -> label -> rows, most frequent first; free texts are left out. KTO's
-            two sides are a field ``(wanted)``.
+        fields: output field -> label -> rows, most frequent first; free texts are left out. The
+            two sides of judged answers are a field ``(wanted)``.
         texts: the fields that are free texts.
         rows: rows counted.
+        title: of the job kind.
     """
 
     fields: Mapping[str, Mapping[str, int]]
     texts: tuple[str, ...]
     rows: int
+    title: str
 
     def findings(self) -> tuple[list[Finding], list[Finding]]:
         """Returns problems and warnings."""
         constant = [name for name, counts in self.fields.items() if len(counts) == 1]
         problems: list[Finding] = []
         if _DESIRABLE in constant:
-            problems.append(_one_side(self.fields[_DESIRABLE]))
+            problems.append(_one_side(self.title, self.fields[_DESIRABLE]))
         labels = [name for name in self.fields if name != _DESIRABLE]
         if self.rows > 1 and labels and not self.texts and set(labels) <= set(constant):
             problems.append(_one_class({n: next(iter(self.fields[n])) for n in labels}))
@@ -59,15 +62,16 @@ class Balance:
 
 
 def balance(material: Material) -> Balance:
-    """Counts the labels of a job's rows; of KTO's, those of the answers that are wanted."""
+    """Counts the labels of a job's rows; of judged ones, those of the answers that are wanted."""
     rows = [row for row in material.rows if row.desirable]
     values = {name: _counts(rows, name) for name in (rows[0].labels if rows else ())}
     texts = tuple(n for n, counts in values.items() if _is_text(counts, len(rows)))
     fields = {n: dict(c.most_common()) for n, c in values.items() if n not in texts}
-    if material.kind == "kto":
+    kind = job_kind(material.kind)
+    if kind.two_sided:
         sides = Counter("yes" if row.desirable else "no" for row in material.rows)
         fields = {_DESIRABLE: dict(sides.most_common()), **fields}
-    return Balance(fields=fields, texts=texts, rows=len(material.rows))
+    return Balance(fields=fields, texts=texts, rows=len(material.rows), title=kind.title)
 
 
 def _counts(rows: Sequence[TextRow], name: str) -> Counter[str]:
@@ -88,10 +92,11 @@ def _one_class(labels: Mapping[str, str]) -> Finding:
     )
 
 
-def _one_side(counts: Mapping[str, int]) -> Finding:
+def _one_side(title: str, counts: Mapping[str, int]) -> Finding:
     side = "wanted" if "yes" in counts else "unwanted"
     return Finding(
-        what=f"KTO must have wanted and unwanted answers, all {sum(counts.values())} are {side}",
+        what=f"{title} must have wanted and unwanted answers, "
+        f"all {sum(counts.values())} are {side}",
         where="balance",
         fix="bring thumbs of the other kind, or train with kind=sft",
     )

@@ -65,7 +65,7 @@ class ChatJob:
         start = str(find(self.models.adapters, weights).folder) if weights else None
         spec = job_spec(values, name="dspy", start=start)
         encoded = encode_rows(
-            Material(kind="sft", candidate=_NO_PROMPT, rows=text_rows(data)),
+            Material(kind=spec.kind, candidate=_NO_PROMPT, rows=text_rows(data)),
             self._encoder(),
             max_length=spec.optim.max_length,
         )

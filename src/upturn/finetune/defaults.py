@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from upturn.finetune.encode import Encoded
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.records import TrainingRow
 from upturn.finetune.rows import Material
-from upturn.finetune.spec import JobSpec, Kind
+from upturn.finetune.spec import JobSpec
 from upturn.records import Json
 
-#: Defaults of TRL 1.16; a test compares them with the library.
+#: Defaults of TRL 1.16; a test compares them with the library. Learning rates are the kinds' own.
 MAX_LENGTH = 1024
-LEARNING_RATE: Mapping[Kind, float] = {"sft": 2e-5, "dpo": 1e-6, "kto": 1e-6}
 BF16 = True
 GRADIENT_CHECKPOINTING = True
 
@@ -75,7 +74,7 @@ def with_defaults(spec: JobSpec, material: Material, encoded: Encoded, *, on_cpu
         on_cpu: whether it runs on a CPU.
     """
     rows = encoded.all_rows
-    rate = LEARNING_RATE[spec.kind]
+    rate = job_kind(spec.kind).trl_learning_rate
     return Defaults(
         rows=len(rows),
         lost=sum(len(row.prompt_ids) >= MAX_LENGTH for row in rows),

@@ -7,8 +7,7 @@ Arithmetic of one token, P weights in the linear layers, frozen but for the adap
     attention          2 L d s       each way: s tokens looked at, d wide, L layers; half are masked
     computed twice     2 P           with gradient checkpointing
 
-SFT runs forward and backward once. DPO runs both answers and, forward only, the reference; KTO one
-answer and, forward only, its reference, and both again for another prompt's answer.
+A job kind says how many sequences of a row run forward and backward, and how many forward only.
 """
 
 from __future__ import annotations
@@ -21,14 +20,13 @@ from typing import Any
 import numpy as np
 
 from upturn.finetune.encode import length
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.order import order, samples_per_step
 from upturn.finetune.preflight_base import Base
 from upturn.finetune.records import TrainingRow
-from upturn.finetune.spec import JobSpec, Kind
+from upturn.finetune.spec import JobSpec
 from upturn.records import Json
 
-#: Passes of (forward and backward, forward only), each over one sequence of a row.
-_PASSES: Mapping[Kind, tuple[int, int]] = {"sft": (1, 0), "dpo": (2, 2), "kto": (1, 3)}
 #: Share of a bare matrix product's rate that training and one-token steps reach on a CPU.
 _TRAINING_SHARE, _DECODING_SHARE = 0.3, 0.05
 #: What a process has taken when torch and TRL are imported, in MB, and what a step leaves around.
@@ -76,6 +74,7 @@ def estimate(
         on_cpu: whether it runs on a CPU; its rate is measured here, in a third of a second.
         dev_rows: of dev; evaluations take some.
     """
+    kind = job_kind(spec.kind)
     batch = samples_per_step(spec.optim, processes=spec.run.processes)
     samples = order(rows, spec, batch=batch)
     size = spec.optim.per_device_train_batch_size
@@ -89,7 +88,7 @@ def estimate(
     return Estimate(
         steps=len(samples) // batch,
         samples=len(samples),
-        tokens=tokens * sum(_PASSES[spec.kind]),
+        tokens=tokens * (kind.sequences + kind.forward_only),
         padding=1 - int(lengths.sum()) / tokens,
         parameters=_weights(base),
         trainable=trainable,
@@ -131,8 +130,9 @@ def _trainable(base: Base, spec: JobSpec) -> int:
 
 
 def _train_flops(base: Base, spec: JobSpec, tokens: int, width: int) -> float:
-    both, forward = _PASSES[spec.kind]
-    passes = both * (3 if spec.optim.gradient_checkpointing else 2) + forward
+    kind = job_kind(spec.kind)
+    both = 3 if spec.optim.gradient_checkpointing else 2
+    passes = kind.sequences * both + kind.forward_only
     return tokens * passes * _token_flops(base, width)
 
 
@@ -175,7 +175,7 @@ def _memory(base: Base, spec: JobSpec, trainable: int, width: int, *, on_cpu: bo
     number = 2 if spec.optim.bf16 and not on_cpu else 4
     # The adapter in fp32: its weights, their gradients, and Adam's two moments.
     fixed = _weights(base) * number + trainable * 16
-    tokens = spec.optim.per_device_train_batch_size * width * _PASSES[spec.kind][0]
+    tokens = spec.optim.per_device_train_batch_size * width * job_kind(spec.kind).sequences
     kept, again = (
         activation_bytes(base.config, tokens=tokens, twice=twice, width=number)
         for twice in (False, True)

@@ -9,6 +9,7 @@ from dspy.lm15 import request_from_openai_chat
 
 from upturn.finetune.encode import Encoded, RowEncoder, length
 from upturn.finetune.findings import Finding
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.order import samples_per_step, total_steps
 from upturn.finetune.records import TrainingRow
 from upturn.finetune.rows import Material
@@ -16,9 +17,6 @@ from upturn.finetune.spec import JobSpec
 from upturn.lm.prompt import PINNED_DATE, Prompter
 from upturn.records import Json
 
-#: KTO wants its two sides to weigh about the same (Ethayarajh et al., "KTO", 2024, section 4.3:
-#: wanted to unwanted from 1 to 4/3); outside of these it is told.
-_KTO_RATIOS = (0.5, 2.0)
 #: Fewer steps than this are hardly a training.
 _FEW_STEPS = 10
 _REASONS = {
@@ -62,7 +60,7 @@ class Sample:
         answer: the end of it, which a loss is taken on.
         inference: the text that the engine sends for the same input.
         prefix_holds: token by token, the training text begins with the inference prompt.
-        rejected: DPO's other answer.
+        rejected: a pair's other answer.
         tokens: of the training text.
     """
 
@@ -118,20 +116,19 @@ def row_findings(
         encoder: of the base.
         context: tokens that the base reads at most; None where it does not say.
     """
+    kind = job_kind(spec.kind)
     return (
-        list(_problems(spec, encoded, encoder, context)),
+        [*_problems(encoded, encoder, context), *kind.problems(spec, encoded.rows)],
         [
             *_left_out(encoded),
-            *_sides(spec, encoded),
+            *kind.warnings(spec, encoded.rows),
             *_notes(spec, material, encoded),
             *_template(encoder),
         ],
     )
 
 
-def _problems(
-    spec: JobSpec, encoded: Encoded, encoder: RowEncoder, context: int | None
-) -> Iterator[Finding]:
+def _problems(encoded: Encoded, encoder: RowEncoder, context: int | None) -> Iterator[Finding]:
     for sample in samples(encoded, encoder):
         if not sample.prefix_holds:
             yield Finding(
@@ -150,8 +147,6 @@ def _problems(
             where="optim.max_length",
             fix=f"optim.max_length={context}",
         )
-    if spec.kind == "kto" and len(encoded.rows) < 2:
-        yield Finding(what="KTO must have two rows and more, got 1", where="rows")
 
 
 def _left_out(encoded: Encoded) -> Iterator[Finding]:
@@ -159,23 +154,6 @@ def _left_out(encoded: Encoded) -> Iterator[Finding]:
         fix = f"optim.max_length={encoded.longest} keeps all" if reason == "too_long" else ""
         yield Finding(
             what=f"{count} rows are left out {_REASONS.get(reason, reason)}", where="rows", fix=fix
-        )
-
-
-def _sides(spec: JobSpec, encoded: Encoded) -> Iterator[Finding]:
-    wanted = sum(row.desirable for row in encoded.rows)
-    unwanted = len(encoded.rows) - wanted
-    if spec.kind != "kto" or not wanted or not unwanted:
-        return
-    own = spec.preference
-    ratio = wanted * own.desirable_weight / (unwanted * own.undesirable_weight)
-    if not _KTO_RATIOS[0] <= ratio <= _KTO_RATIOS[1]:
-        even = own.desirable_weight / ratio
-        yield Finding(
-            what=f"wanted answers weigh {ratio:.2g} times what unwanted ones do ({wanted} rows "
-            f"against {unwanted}); KTO learns best from about as much",
-            where="preference",
-            fix=f"preference.desirable_weight={even:.3g}",
         )
 
 

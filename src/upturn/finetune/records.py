@@ -2,7 +2,7 @@
 
 FOLDER/work.json            WorkOrder: all that the worker needs to know
 FOLDER/rows.jsonl           TrainingRow, one a line: what is trained on, as tokens
-FOLDER/dev_rows.jsonl       TrainingRow: pairs of dev that DPO and KTO are measured on; may be empty
+FOLDER/dev_rows.jsonl       TrainingRow: pairs of dev that are measured; may be empty
 FOLDER/dev.jsonl            Example: dev rows that evaluations generate answers for
 FOLDER/checkpoints/         written by the worker, whole or not at all
 FOLDER/events.jsonl         Event, one a line: what the worker says while it works
@@ -31,9 +31,9 @@ class TrainingRow:
     Attributes:
         id: of the example, or a content hash of the pair.
         prompt_ids: the whole prompt, generation prefix included.
-        completion_ids: the answer with its end token: SFT's target, DPO's chosen, KTO's completion.
-        rejected_ids: DPO's other answer, with its end token; empty elsewhere.
-        desirable: KTO: whether the completion is wanted; True elsewhere.
+        completion_ids: the answer with its end token; of a pair, the chosen one.
+        rejected_ids: a pair's other answer, with its end token; empty elsewhere.
+        desirable: whether a judged completion is wanted; True elsewhere.
         weight: confidence in (0, 1].
         event_ids: the events behind it.
         group: rows of a group belong to one person or one near-duplicate cluster.
@@ -96,7 +96,7 @@ class WorkOrder:
 EventKind = Literal[
     "start",  # total_steps, step (where it goes on from), rows, trainable, device, processes
     "step",  # step, loss, learning_rate, grad_norm, tokens (trained on so far), peak_mb
-    "eval",  # step, score, rows, failed, seconds; DPO and KTO: pair_accuracy, margin as well
+    "eval",  # step, score, rows, failed, seconds; of pairs: pair_accuracy, margin as well
     "checkpoint",  # step, path
     "warning",  # message
     "error",  # message, where, fix: what the user can mend

@@ -7,7 +7,7 @@ pair made of it; a row is never shown its own answer as a demo.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -16,7 +16,8 @@ from upturn.datasets.near_duplicates import normalise
 from upturn.datasets.preferences import KtoRow, Pair
 from upturn.errors import DataError
 from upturn.events import Purpose
-from upturn.finetune.spec import Combine, Kind
+from upturn.finetune.kinds import Curated, JobKind, Record, job_kind
+from upturn.finetune.spec import Combine
 from upturn.privacy.consent import may
 from upturn.programs import Chat, Message, Program
 from upturn.records import Candidate, Example, Json, PromptState, content_hash
@@ -32,8 +33,8 @@ class TextRow:
     Attributes:
         inputs: what was asked, for leaks and duplicates.
         messages: the chat messages that the program sends.
-        answer: the assistant's text: SFT's target, DPO's chosen, KTO's completion.
-        rejected: DPO's other text; None elsewhere.
+        answer: the assistant's text; of a pair, the chosen one.
+        rejected: a pair's other text; None elsewhere.
         labels: output field -> value behind ``answer``.
     """
 
@@ -54,14 +55,14 @@ class Material:
     """What a job trains on, as text.
 
     Attributes:
-        kind: sft, dpo or kto.
+        kind: name of the job kind.
         candidate: the prompt that the rows were made under, without weights.
         rows: in the order they came in.
         dropped: reason -> rows left out: ``no_consent``, ``empty_answer``.
         demos_hidden: rows from which a demo was hidden because it is the row's own.
     """
 
-    kind: Kind
+    kind: str
     candidate: Candidate
     rows: tuple[TextRow, ...]
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -93,7 +94,7 @@ def trainable(rows: Iterable[Example]) -> tuple[Example, ...]:
 
 
 def material(
-    kind: Kind,
+    kind: str,
     program: Program,
     candidate: Candidate,
     examples: Sequence[Example],
@@ -104,8 +105,7 @@ def material(
     """Writes the rows of a job as text.
 
     Args:
-        kind: sft reads ``examples``, dpo ``pairs``; kto reads ``kto`` and, as wanted answers, what
-            ``pairs`` chose: thumbs come mostly where an answer was wrong.
+        kind: name of the job kind, which says what of these it reads.
         program: with one predictor, whose outputs are all labelled.
         candidate: what :func:`prompt_for` gave.
         examples: rows of train (or of dev, to measure on), also where the kind reads pairs: their
@@ -114,23 +114,41 @@ def material(
     Raises:
         ProgramError: the program has several predictors, or the candidate does not fit it.
         DataError: nothing to train on, or a row lacks a field of the program.
+        ConfigError: there is no such kind.
     """
+    asked = job_kind(kind)
+    given = asked.reads(Curated(examples=examples, pairs=pairs, judged=kto))
+    return _written(asked, program, candidate, examples, given)
+
+
+def unseen_pairs(
+    kind: str,
+    program: Program,
+    candidate: Candidate,
+    examples: Sequence[Example],
+    pairs: Sequence[Pair],
+) -> Material:
+    """Writes the pairs of dev that a job is measured on; otherwise as ``material``."""
+    return _written(job_kind(kind), program, candidate, examples, pairs)
+
+
+def _written(
+    kind: JobKind,
+    program: Program,
+    candidate: Candidate,
+    examples: Sequence[Example],
+    given: Sequence[Record],
+) -> Material:
     writer = _Writer(Chat.of(program, candidate))
     barred = {row.id for row in examples if not may(row.consent, Purpose.TRAIN)}
-    if kind == "sft":
-        made = [writer.example(row) for row in examples if row.id not in barred]
-        refused = len(examples) - len(made)
-    else:
-        given: Sequence[Any] = pairs if kind == "dpo" else [*kto, *_wanted(pairs, kto)]
-        write: Callable[[Any], TextRow] = writer.pair if kind == "dpo" else writer.judged
-        made = [write(row) for row in given if barred.isdisjoint(row.event_ids)]
-        refused = len(given) - len(made)
+    made = [writer.write(row) for row in given if barred.isdisjoint(_sources(row))]
+    refused = len(given) - len(made)
     kept = tuple(row for row in made if not _is_empty(row.labels))
     dropped = Counter(no_consent=refused, empty_answer=len(made) - len(kept))
     if not kept:
         raise _nothing(kind, program.ref, +dropped)
     return Material(
-        kind=kind,
+        kind=kind.name,
         candidate=candidate,
         rows=kept,
         dropped=dict(+dropped),
@@ -138,32 +156,14 @@ def material(
     )
 
 
-def _wanted(pairs: Sequence[Pair], judged: Sequence[KtoRow]) -> Iterator[KtoRow]:
-    """Yields what pairs chose as wanted answers, each once, and none that is judged already."""
-    seen = {content_hash([row.inputs, row.completion]) for row in judged}
-    for pair in pairs:
-        key = content_hash([pair.inputs, pair.chosen])
-        if key not in seen:
-            seen.add(key)
-            yield KtoRow(
-                inputs=pair.inputs,
-                completion=pair.chosen,
-                desirable=True,
-                weight=pair.weight,
-                event_ids=pair.event_ids,
-                group=pair.group,
-            )
+def _sources(row: Record) -> Iterable[str]:
+    """Returns the ids of the examples whose consent decides on a row, among others."""
+    return (row.id,) if isinstance(row, Example) else row.event_ids
 
 
-def _nothing(kind: Kind, ref: str, dropped: Mapping[str, int]) -> DataError:
-    what = {"sft": "labelled rows", "dpo": "pairs", "kto": "judged answers"}[kind]
+def _nothing(kind: JobKind, ref: str, dropped: Mapping[str, int]) -> DataError:
     left = ", ".join(f"{n} {reason}" for reason, n in dropped.items()) or "none came in"
-    fix = {
-        "sft": "upturn snapshot CONFIG, with a log that holds labels",
-        "dpo": "bring corrections or choices, or train with kind=sft",
-        "kto": "bring thumbs or verdicts, or train with kind=sft",
-    }
-    return DataError(f"train must hold {what}, got 0 ({left})", where=ref, fix=fix[kind])
+    return DataError(f"train must hold {kind.needs}, got 0 ({left})", where=ref, fix=kind.fix)
 
 
 class _Writer:
@@ -174,20 +174,16 @@ class _Writer:
         self._demos = [_text(chat, demo) for demo in chat.demos]
         self.hidden = 0
 
-    def example(self, row: Example) -> TextRow:
-        return self._row(row, row.id, row.labels)
-
-    def pair(self, row: Pair) -> TextRow:
-        made = content_hash([row.inputs, row.chosen, row.rejected], length=16)
-        return self._row(row, made, row.chosen, rejected=self._chat.answer(row.rejected))
-
-    def judged(self, row: KtoRow) -> TextRow:
+    def write(self, row: Record) -> TextRow:
+        if isinstance(row, Example):
+            return self._row(row, row.id, row.labels)
+        if isinstance(row, Pair):
+            made = content_hash([row.inputs, row.chosen, row.rejected], length=16)
+            return self._row(row, made, row.chosen, rejected=self._chat.answer(row.rejected))
         made = content_hash([row.inputs, row.completion, row.desirable], length=16)
         return self._row(row, made, row.completion, desirable=row.desirable)
 
-    def _row(
-        self, row: Example | Pair | KtoRow, row_id: str, labels: Mapping[str, Json], **rest: Any
-    ) -> TextRow:
+    def _row(self, row: Record, row_id: str, labels: Mapping[str, Json], **rest: Any) -> TextRow:
         return TextRow(
             id=row_id,
             inputs=row.inputs,

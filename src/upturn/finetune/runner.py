@@ -19,6 +19,7 @@ from types import FrameType
 from upturn.errors import CorruptionError, UpturnError
 from upturn.finetune.endings import Ending
 from upturn.finetune.folder import EventReader, JobFolder
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.launch import Launcher, Running
 from upturn.finetune.records import FINAL, Event, Exit, WorkOrder
 from upturn.finetune.watch import Follower, Listener, Story
@@ -142,11 +143,12 @@ class Runner:
 def halve(order: WorkOrder) -> WorkOrder | None:
     """Returns the order with half the batch and twice the accumulation, or None where it cannot be.
 
-    An odd batch goes down to its largest divisor. KTO compares rows within a batch: it needs two.
+    An odd batch goes down to its largest divisor. A kind that compares
+    the rows of a batch needs more than one.
     """
     optim = order.spec.optim
     size = optim.per_device_train_batch_size
-    least = 2 if order.spec.kind == "kto" else 1
+    least = job_kind(order.spec.kind).least_batch
     smaller = next((d for d in range(size // 2, least - 1, -1) if size % d == 0), None)
     if smaller is None:
         return None

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from upturn.records import Json
 
-Kind = Literal["sft", "dpo", "kto"]
 #: The prompt it is trained under: the program as written, or the champion with its demos.
 Combine = Literal["weights_only", "prompt_then_weights", "both"]
 
@@ -56,13 +55,13 @@ class OptimSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class PreferenceSpec:
-    """What DPO and KTO add; the names and meanings are TRL's.
+    """What kinds that learn from preferences add; the names and meanings are TRL's.
 
     Attributes:
         beta: how far the policy may move from its reference.
-        loss_type: "sigmoid" (DPO), "ipo", "robust" (rDPO, for noisy labels); KTO: "kto".
+        loss_type: one of the kind's, such as "robust" (rDPO, for noisy labels).
         label_smoothing: for "robust", the share of pairs believed to be the wrong way round.
-        desirable_weight, undesirable_weight: KTO's weights of the two sides.
+        desirable_weight, undesirable_weight: of the two sides, where answers are judged.
     """
 
     beta: float = 0.1
@@ -78,7 +77,7 @@ class EvaluationSpec:
 
     Attributes:
         eval_steps: optimizer steps between two evaluations; None: once an epoch.
-        rows: dev rows of an evaluation; pairs as well, for DPO and KTO.
+        rows: dev rows of an evaluation; of pairs, where those are measured, as many.
         patience: evaluations without a better one before the job stops; 0 never stops early.
         max_new_tokens: of an answer.
     """
@@ -117,14 +116,14 @@ class JobSpec:
 
     Attributes:
         name: of the job, and of its folder in the workspace.
-        kind: sft, dpo or kto.
+        kind: name of a job kind, see ``kinds``.
         combine: the prompt that the adapter is trained under.
         start: folder of an adapter to train on; None starts a new one.
         seed: of order, initialisation and dropout.
     """
 
     name: str
-    kind: Kind
+    kind: str
     combine: Combine = "weights_only"
     start: str | None = None
     lora: LoraSpec = LoraSpec()

@@ -16,11 +16,11 @@ from upturn.errors import InputError
 from upturn.finetune.defaults import (
     BF16,
     GRADIENT_CHECKPOINTING,
-    LEARNING_RATE,
     MAX_LENGTH,
     with_defaults,
 )
 from upturn.finetune.encode import RowEncoder, encode_rows, end_tokens
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.leaks import find_leaks
 from upturn.finetune.order import order, total_steps
 from upturn.finetune.preflight import load_tokenizer, preflight
@@ -447,7 +447,7 @@ def test_the_defaults_are_those_of_trl():
     for kind, config in {"sft": trl.SFTConfig, "dpo": trl.DPOConfig, "kto": trl.KTOConfig}.items():
         fields = config.__dataclass_fields__
         assert fields["max_length"].default == MAX_LENGTH
-        assert fields["learning_rate"].default == LEARNING_RATE[kind]
+        assert fields["learning_rate"].default == job_kind(kind).trl_learning_rate
         assert fields["gradient_checkpointing"].default is GRADIENT_CHECKPOINTING
         assert (fields["bf16"].default, fields["fp16"].default) == (None, False)
     assert BF16  # what None comes to where fp16 is off

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from upturn.errors import DataError
+from upturn.finetune.kinds import JobKind, job_kind
 from upturn.finetune.order import order, samples_per_step, total_steps
 from upturn.finetune.records import DEV, DEV_ROWS, ROWS, WORK, TrainingRow, WorkOrder
 from upturn.finetune.spec import JobSpec
@@ -28,7 +29,7 @@ class Task:
         folder: of the job.
         work: the order.
         rows: what is trained on.
-        pairs: dev rows with a chosen and a rejected answer; DPO and KTO are measured on them.
+        pairs: dev rows with a chosen and a rejected answer, where the kind is measured on them.
         dev: rows whose answers are generated and scored.
         samples: for each training sample, in order, its place in ``rows``.
         batch: samples of one optimizer step, over all processes.
@@ -78,15 +79,17 @@ def read_task(folder: Path, *, processes: int = 1) -> Task:
 
     Raises:
         DataError: a file is missing or broken, or its rows cannot be trained on.
+        ConfigError: the kind is not known here.
     """
     try:
         work = WorkOrder.from_json(json.loads((folder / WORK).read_text()))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"must hold a work order: {error}", where=str(folder / WORK)) from error
+    kind = job_kind(work.spec.kind)
     rows = _lines(folder / ROWS, TrainingRow.from_json)
     pairs = _lines(folder / DEV_ROWS, TrainingRow.from_json)
     dev = _lines(folder / DEV, Example.from_json)
-    _check(rows, work.spec, where=str(folder / ROWS))
+    _check(rows, kind, work.spec, where=str(folder / ROWS))
     batch = samples_per_step(work.spec.optim, processes=processes)
     samples = order(rows, work.spec, batch=batch)
     n = work.spec.evaluation.rows
@@ -94,7 +97,7 @@ def read_task(folder: Path, *, processes: int = 1) -> Task:
         folder=folder,
         work=work,
         rows=tuple(rows),
-        pairs=tuple(p for p in pairs if p.rejected_ids)[:n] if work.spec.kind != "sft" else (),
+        pairs=tuple(p for p in pairs if p.rejected_ids)[:n] if kind.measured_on_pairs else (),
         dev=tuple(dev[:n]),
         samples=tuple(samples),
         batch=batch,
@@ -102,20 +105,20 @@ def read_task(folder: Path, *, processes: int = 1) -> Task:
     )
 
 
-def _check(rows: list[TrainingRow], spec: JobSpec, *, where: str) -> None:
+def _check(rows: list[TrainingRow], kind: JobKind, spec: JobSpec, *, where: str) -> None:
     """Refuses what TRL would drop, cut or train on in silence."""
     if not rows:
         raise DataError("there must be at least one row to train on, got none", where=where)
     for row in rows:
-        rejected = spec.kind != "dpo" or bool(row.rejected_ids)
-        if not row.prompt_ids or not row.completion_ids or not rejected:
+        one_alone = kind.paired and not row.rejected_ids
+        if not row.prompt_ids or not row.completion_ids or one_alone:
             raise DataError(
                 f"row {row.id} must have a prompt and "
-                f"{'two answers' if spec.kind == 'dpo' else 'an answer'}",
+                f"{'two answers' if kind.paired else 'an answer'}",
                 where=where,
                 fix=_AGAIN,
             )
-        if spec.kind == "dpo" and row.completion_ids == row.rejected_ids:
+        if kind.paired and row.completion_ids == row.rejected_ids:
             raise DataError(f"row {row.id}: the two answers must differ", where=where, fix=_AGAIN)
         if _longest(row) > spec.optim.max_length:
             raise DataError(
@@ -124,10 +127,10 @@ def _check(rows: list[TrainingRow], spec: JobSpec, *, where: str) -> None:
                 where=where,
                 fix="raise optim.max_length, or leave such rows out",
             )
-    if spec.kind == "kto" and spec.optim.per_device_train_batch_size < 2:
+    if spec.optim.per_device_train_batch_size < kind.least_batch:
         raise DataError(
-            "KTO compares the rows of a batch: optim.per_device_train_batch_size must be >= 2, "
-            f"got {spec.optim.per_device_train_batch_size}",
+            f"{kind.title} compares the rows of a batch: optim.per_device_train_batch_size must be "
+            f">= {kind.least_batch}, got {spec.optim.per_device_train_batch_size}",
             where="optim.per_device_train_batch_size",
         )
 

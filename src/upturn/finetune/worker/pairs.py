@@ -43,7 +43,7 @@ class PairScorer:
     """Measures a policy on pairs. The reference's side is computed once.
 
     Args:
-        trainer: DPO's or KTO's; its model has TRL's head, which gives log-probabilities.
+        trainer: its model has TRL's fused head, which gives log-probabilities.
         pairs: prompt, chosen, rejected.
         beta: scales margins.
         batch: pairs at a time.

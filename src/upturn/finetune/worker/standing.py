@@ -1,9 +1,9 @@
 """Where a job stands: its evaluations, the best of them, and how long none was better.
 
-SFT: the best is the highest score; of equals the earlier.
-DPO, KTO: preferences must not cost what the program is for. So an evaluation whose score fell below
-the start's by more than noise (one standard error of the paired difference over the same dev rows)
-is behind all that held it. Of those that held, the best has the highest sum of score and pair
+Without pairs the best is the highest score; of equals the earlier.
+With pairs: preferences must not cost what the program is for. So an evaluation whose score fell
+below the start's by more than noise (one standard error of the paired difference over the same dev
+rows) is behind all that held it. Of those that held, the best has the highest sum of score and pair
 accuracy (both are fractions of rows that came out right); of equals, the widest mean margin.
 Patience counts evaluations without a higher sum: margins grow long after anything else does.
 The start itself is never chosen: whether an adapter is better than none, the gate decides.

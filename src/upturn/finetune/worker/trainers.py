@@ -8,15 +8,9 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
-from trl.trainer.dpo_config import DPOConfig
-from trl.trainer.dpo_trainer import DataCollatorForPreference, DPOTrainer
-from trl.trainer.kto_config import KTOConfig
-from trl.trainer.kto_trainer import DataCollatorForUnpairedPreference, KTOTrainer
-from trl.trainer.sft_config import SFTConfig
-from trl.trainer.sft_trainer import SFTTrainer
 
-from upturn.errors import ConfigError, ModelError
-from upturn.finetune.records import TrainingRow
+from upturn.errors import ConfigError
+from upturn.finetune.kinds import job_kind
 from upturn.finetune.worker.inputs import Task
 from upturn.finetune.worker.memory import (
     ACTIVATION_BYTES,
@@ -26,37 +20,6 @@ from upturn.finetune.worker.memory import (
 )
 from upturn.finetune.worker.model import check_targets, load_base, lora_config, start_from
 
-_IGNORED = -100
-
-
-class PairTrainer(DPOTrainer):
-    """DPO on token ids: TRL would render and cut the texts again."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-
-class ThumbTrainer(KTOTrainer):
-    """KTO on token ids."""
-
-    def _prepare_dataset(self, dataset: Any, *_: Any, **__: Any) -> Any:
-        return dataset
-
-
-class ThumbCollator(DataCollatorForUnpairedPreference):
-    """Pairs each prompt with its neighbour's answer, for KTO's estimate of the divergence.
-
-    TRL does that before training, in the order of the rows; here the batch itself is turned, so
-    the pairs are the same wherever a batch begins.
-    """
-
-    def torch_call(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        answers = [e["completion_ids"] for e in examples]
-        turned = [answers[-1], *answers[:-1]]
-        return super().torch_call(
-            [{**e, "KL_completion_ids": a} for e, a in zip(examples, turned, strict=True)]
-        )
-
 
 def make_trainer(task: Task, tokenizer: Any, *, done: int) -> Any:
     """Returns a trainer over the samples that are left after ``done`` steps.
@@ -65,7 +28,6 @@ def make_trainer(task: Task, tokenizer: Any, *, done: int) -> Any:
         ModelError: base or adapter cannot be loaded, or TRL has changed.
         ConfigError: the device is not there, or a setting cannot be.
     """
-    _guard()
     cpu = on_cpu(task.spec.run.device)
     shrink_head(cpu=cpu)
     base = load_base(task.work, bf16=task.spec.optim.bf16 and not cpu)
@@ -76,36 +38,15 @@ def make_trainer(task: Task, tokenizer: Any, *, done: int) -> Any:
         adapter: dict[str, Any] = {"peft_config": lora_config(task.spec.lora)}
     else:
         model, adapter = start_from(base, task.work), {}
-    return _trainer(task, values, model, tokenizer, _dataset(task, done), adapter)
+    rows = _dataset(task, done)
+    return _trainer(
+        task, values, model=model, train_dataset=rows, processing_class=tokenizer, **adapter
+    )
 
 
-def _trainer(
-    task: Task, values: dict[str, Any], model: Any, tokenizer: Any, rows: Dataset, rest: Any
-) -> Any:
-    preference = task.spec.preference
-    rest = {**rest, "model": model, "train_dataset": rows, "processing_class": tokenizer}
-    pad = tokenizer.pad_token_id
+def _trainer(task: Task, values: dict[str, Any], **parts: Any) -> Any:
     try:
-        if task.spec.kind == "sft":
-            args = SFTConfig(**values, dataset_kwargs={"skip_prepare_dataset": True})
-            made: Any = SFTTrainer(args=args, **rest)
-        elif task.spec.kind == "dpo":
-            args = DPOConfig(
-                **values,
-                beta=preference.beta,
-                loss_type=[preference.loss_type],
-                label_smoothing=preference.label_smoothing,
-            )
-            collator = DataCollatorForPreference(pad_token_id=pad)
-            made = PairTrainer(args=args, data_collator=collator, **rest)
-        else:
-            args = KTOConfig(
-                **values,
-                beta=preference.beta,
-                desirable_weight=preference.desirable_weight,
-                undesirable_weight=preference.undesirable_weight,
-            )
-            made = ThumbTrainer(args=args, data_collator=ThumbCollator(pad_token_id=pad), **rest)
+        made = job_kind(task.spec.kind).trainer(values, task.spec.preference, **parts)
     except ValueError as error:
         raise ConfigError(f"TRL and PEFT must accept the job: {error}", where="job") from error
     for shown in (PrinterCallback, ProgressCallback):
@@ -172,14 +113,14 @@ def _fitted(task: Task, config: Any, *, cpu: bool) -> tuple[bool, int]:
 
     On a CPU, long rows would take all memory. Parts of a batch are accumulated, which gives the
     same step at nearly the same speed; where one row is too long by itself, its activations are
-    computed twice. KTO compares the rows of a part, so there two stay together.
+    computed twice. A kind that compares rows does so within a part: its least batch stays whole.
     """
     optim = task.spec.optim
     if not cpu:
         return optim.gradient_checkpointing, 1
-    size, kto = optim.per_device_train_batch_size, task.spec.kind == "kto"
-    tokens = task.longest * (2 if task.spec.kind == "dpo" else 1)
-    parts = [n for n in range(1, size + 1) if size % n == 0 and (size // n >= 2 or not kto)]
+    size, kind = optim.per_device_train_batch_size, job_kind(task.spec.kind)
+    tokens = task.longest * kind.sequences
+    parts = [n for n in range(1, size + 1) if size % n == 0 and size // n >= kind.least_batch]
     for checkpointing in (False, True)[optim.gradient_checkpointing :]:
         for n in parts:
             kept = activation_bytes(config, tokens=size // n * tokens, checkpointing=checkpointing)
@@ -191,26 +132,7 @@ def _fitted(task: Task, config: Any, *, cpu: bool) -> tuple[bool, int]:
 def _dataset(task: Task, done: int) -> Dataset:
     """Returns the samples that are left, as token ids; at least one, for TRL looks at the first."""
     left = task.samples[done * task.batch :] or task.samples[-task.batch :]
-    columns = [_columns(row, task.spec.kind) for row in task.rows]
+    kind = job_kind(task.spec.kind)
+    columns = [kind.columns(row) for row in task.rows]
     whole = Dataset.from_dict({name: [c[name] for c in columns] for name in columns[0]})
     return whole.select(left)
-
-
-def _columns(row: TrainingRow, kind: str) -> dict[str, Any]:
-    prompt, answer = list(row.prompt_ids), list(row.completion_ids)
-    if kind == "sft":
-        return {"input_ids": prompt + answer, "labels": [_IGNORED] * len(prompt) + answer}
-    if kind == "dpo":
-        return {"prompt_ids": prompt, "chosen_ids": answer, "rejected_ids": list(row.rejected_ids)}
-    return {"prompt_ids": prompt, "completion_ids": answer, "label": row.desirable}
-
-
-def _guard() -> None:
-    """Raises ModelError where a private method of TRL that we replace is gone."""
-    for trainer in (DPOTrainer, KTOTrainer):
-        if not callable(getattr(trainer, "_prepare_dataset", None)):
-            raise ModelError(
-                f"{trainer.__name__} of this TRL must have _prepare_dataset, and has not",
-                where="trl",
-                fix="pip install 'upturn[train]' for the version that was tested",
-            )

@@ -16,7 +16,7 @@ from upturn.errors import DataError
 from upturn.events import FieldRules
 from upturn.events.fitting import FieldMap, FittedSource
 from upturn.events.source import EventSource, LogSource
-from upturn.finetune.spec import Kind
+from upturn.finetune.kinds import job_kind, job_kinds
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.rows import store_url
 from upturn.records import Example
@@ -31,8 +31,8 @@ class TrainingData:
     Attributes:
         train, dev: of the snapshot; the holdout stays sealed.
         frozen: the snapshot where the job names one; None where it is made of the data as it is.
-        preferred: of train, for DPO and KTO; empty for SFT.
-        preferred_dev: of dev, to be measured on.
+        preferred: of train, for a kind that reads preferences; empty elsewhere.
+        preferred_dev: of dev, for a kind that is measured on pairs; empty elsewhere.
         holdout_rows: how many are sealed.
     """
 
@@ -60,12 +60,12 @@ class TrainingData:
         return made
 
 
-def read_data(parts: Parts, kind: Kind, ref: str | None, now: datetime) -> TrainingData:
+def read_data(parts: Parts, kind: str, ref: str | None, now: datetime) -> TrainingData:
     """Reads the rows of a job.
 
     Args:
         parts: the config's objects.
-        kind: DPO and KTO read preferences, too.
+        kind: name of the job kind; some read preferences, too.
         ref: id of a snapshot, or how it begins; None for the data as it is now.
         now: the time that ages are measured from.
 
@@ -78,14 +78,14 @@ def read_data(parts: Parts, kind: Kind, ref: str | None, now: datetime) -> Train
     else:
         shown = parts.preview(now)
         train, dev, sealed, frozen = shown.train, shown.dev, shown.holdout.rows, None
-    wanted = kind != "sft"
+    asked = job_kind(kind)
     return TrainingData(
         train=train,
         dev=dev,
         holdout_rows=sealed,
         frozen=frozen,
-        preferred=_preferred(parts, train, now) if wanted else _NONE,
-        preferred_dev=_preferred(parts, dev, now) if wanted else _NONE,
+        preferred=_preferred(parts, train, now) if asked.reads_preferences else _NONE,
+        preferred_dev=_preferred(parts, dev, now) if asked.measured_on_pairs else _NONE,
     )
 
 
@@ -101,10 +101,11 @@ def _preferred(parts: Parts, rows: Sequence[Example], now: datetime) -> Preferen
         return preferences(log.joined(program=data.program), rows)
     if isinstance(data, FeedbackStoreSection):
         return _stored(parts, data, rows)
+    labelled = " or ".join(f"kind={n}" for n, k in job_kinds().items() if not k.reads_preferences)
     raise DataError(
         "preferences are made from feedback events, and labelled data has none",
         where=f"{parts.config.name}: data.kind",
-        fix="kind=sft, or a config whose data is a feedback log or store",
+        fix=f"{labelled}, or a config whose data is a feedback log or store",
     )
 
 

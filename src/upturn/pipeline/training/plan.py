@@ -15,7 +15,7 @@ from upturn.finetune.fingerprint import Fingerprint, fingerprint
 from upturn.finetune.leaks import find_leaks
 from upturn.finetune.preflight import Preflight, preflight
 from upturn.finetune.records import TrainingRow, WorkOrder
-from upturn.finetune.rows import Material, material, prompt_for
+from upturn.finetune.rows import Material, material, prompt_for, unseen_pairs
 from upturn.finetune.spec import JobSpec
 from upturn.pipeline.training.data import TrainingData
 from upturn.pipeline.training.task import Task
@@ -56,15 +56,16 @@ class Plan:
 
     @cached_property
     def dev_rows(self) -> tuple[TrainingRow, ...]:
-        """Pairs of dev that DPO and KTO are measured on; none where dev gives none that fits."""
+        """Pairs of dev that the job is measured on; none where dev gives none that fits."""
         pairs, program = self.data.preferred_dev.pairs, self.task.parts.program
         if not pairs:
             return ()
+        kind = self.task.spec.kind
         folder, tokenizer = self.task.base[0], self.preflight.tokenizer
         ends = end_tokens(folder, tokenizer)
         encoder = RowEncoder(tokenizer, end_tokens=ends, where=str(folder))
         try:
-            text = material("dpo", program, self.candidate, self.data.dev, pairs=pairs)
+            text = unseen_pairs(kind, program, self.candidate, self.data.dev, pairs)
             return encode_rows(text, encoder, max_length=self.task.spec.optim.max_length).rows
         except DataError:
             return ()

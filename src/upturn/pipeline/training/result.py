@@ -15,12 +15,12 @@ class TrainResult:
     """The result of one job.
 
     Attributes:
-        job, kind, folder: its name, sft, dpo or kto, and where it lies.
+        job, kind, folder: its name and kind, and where it lies.
         adapter: folder of the stored adapter; ``adapter_id`` names it by content.
         base: the model it belongs to.
         metric: ``before`` and ``after`` on dev with ``rows``; see ``DevScores``.
         worker_metric: the same as the worker measured it, at its first and its best evaluation.
-        pair_accuracy: of unseen pairs, for DPO and KTO; None elsewhere or where dev has none.
+        pair_accuracy: of unseen pairs; None where it was not measured.
         length: win rate by length difference, as the worker told it; None elsewhere.
         rows, snapshot: what was trained on.
         steps, best_step: done, and the one whose adapter it is.
