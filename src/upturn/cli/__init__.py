@@ -1,7 +1,7 @@
 """The command line: one file per command. Nothing heavy is imported before a command runs.
 
 Exit codes: 0 done, 1 an error of our own, 2 bad input or a machine that must be mended, 3 HOLD or
-INCONCLUSIVE where ``--strict`` asked for it, 130 interrupted.
+INCONCLUSIVE where ``--strict`` or ``upturn gate`` asked for it, 130 interrupted.
 """
 
 from __future__ import annotations

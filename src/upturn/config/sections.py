@@ -17,6 +17,8 @@ from upturn.config.data import (
 )
 from upturn.config.search import SearchSection
 from upturn.config.section import Fraction, Positive, Section, did_you_mean
+from upturn.errors import ConfigError
+from upturn.gate import design, design_names
 from upturn.peers import PEERS
 
 
@@ -128,7 +130,23 @@ class GateSection(Section):
     )
     power: Fraction = 0.8
     max_outage_share: Fraction = 0.02
+    design: str = Field(
+        default="fixed",
+        description="when the rows are looked at: fixed, group_sequential or betting",
+        json_schema_extra={"enum": list(design_names())},
+    )
+    design_settings: dict[str, int | float | str] = Field(
+        default={}, description="the design's own, such as stages, spending or futility"
+    )
     guards: GuardsSection = GuardsSection()
+
+    @model_validator(mode="after")
+    def _known_design(self) -> GateSection:
+        try:
+            design(self.design, self.design_settings)
+        except ConfigError as error:
+            raise ValueError(error.what) from error
+        return self
 
 
 class CacheSection(Section):

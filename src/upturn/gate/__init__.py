@@ -1,21 +1,30 @@
 """The gate: two evaluations of the same sealed rows in, one verdict with all its numbers out."""
 
 from upturn.gate.decide import decide
+from upturn.gate.designs import design, design_names
 from upturn.gate.forgotten import OtherTask
-from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult
+from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult, Staged
 from upturn.gate.rules import GateRules, Guards
-from upturn.gate.spending import look_alpha, looks_affordable
+from upturn.gate.sequence import Decided, Holdout, decide_in_stages
+from upturn.gate.spending import first_level, look_alpha, looks_affordable
 
 __all__ = [
     "Counts",
+    "Decided",
     "GateReport",
     "GateRules",
     "GuardResult",
     "Guards",
+    "Holdout",
     "OtherTask",
     "Repair",
     "SliceResult",
+    "Staged",
     "decide",
+    "decide_in_stages",
+    "design",
+    "design_names",
+    "first_level",
     "look_alpha",
     "looks_affordable",
 ]

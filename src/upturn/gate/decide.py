@@ -3,35 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from upturn.errors import ConfigError
+from upturn.gate.evidence import Evidence, Sample, gather
 from upturn.gate.forgotten import NAME as FORGETTING
-from upturn.gate.forgotten import OtherTask, judge_others
-from upturn.gate.guards import judge
-from upturn.gate.pairing import Compared, compare, lost_rows, repair, slices
+from upturn.gate.forgotten import OtherTask
+from upturn.gate.pairing import repair, weighted_mean
 from upturn.gate.power import rows_needed
-from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult
+from upturn.gate.report import Counts, GateReport, GuardResult, Repair
 from upturn.gate.rules import GateRules
-from upturn.gate.spending import look_alpha
-from upturn.gate.statistics import Clusters, Finding, analyse, cluster
 from upturn.records import Evaluation, Look, Verdict
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Evidence:
-    """All that a verdict may look at."""
-
-    rules: GateRules
-    look: Look
-    rows: int
-    lost: int
-    compared: tuple[Compared, ...]
-    slices: tuple[SliceResult, ...]
-    level: float  # error level of the interval: the look's, or a first look's where that is spent
-    clusters: Clusters | None
-    finding: Finding | None
-    guards: tuple[GuardResult, ...]
 
 
 def decide(
@@ -42,6 +23,7 @@ def decide(
     look: Look,
     seed: int = 0,
     others: Sequence[OtherTask] = (),
+    sample: Sample | None = None,
 ) -> GateReport:
     """Decides whether the challenger may replace the champion.
 
@@ -52,6 +34,8 @@ def decide(
         look: this reading of the holdout, as the ledger recorded it.
         seed: seed of the random subsets; the same input and seed give the same report.
         others: what the challenger's adapter does to other tasks; each becomes a guard.
+        sample: which part of the holdout these rows are, and what they weigh; None where they are
+            all there is, and count the same.
 
     Returns:
         The report. PROMOTE: the gain is beyond chance at the look's error level, at least
@@ -68,51 +52,25 @@ def decide(
             f"a look may spend at most the gate's alpha {rules.alpha}, got {look.alpha}",
             fix="start a new turn: this one was opened under other rules",
         )
-    evidence = _gather(baseline, challenger, rules, look, seed, others)
+    known = sample or Sample.whole(baseline)
+    evidence = gather(
+        baseline, challenger, rules=rules, look=look, seed=seed, others=others, sample=known
+    )
     return _report(baseline, challenger, evidence)
 
 
-def _gather(
-    baseline: Evaluation,
-    challenger: Evaluation,
-    rules: GateRules,
-    look: Look,
-    seed: int,
-    others: Sequence[OtherTask],
-) -> _Evidence:
-    compared = compare(baseline, challenger)
-    clusters = _clusters(compared)
-    level = look.alpha or look_alpha(rules.alpha, 1)
-    found = slices(compared)
-    return _Evidence(
-        rules=rules,
-        look=look,
-        rows=len(baseline.rows),
-        lost=lost_rows(baseline, challenger),
-        compared=compared,
-        slices=found,
-        level=level,
-        clusters=clusters,
-        finding=analyse(clusters, alpha=level, draws=rules.draws, seed=seed) if clusters else None,
-        guards=(
-            *judge(baseline, challenger, found, rules.guards),
-            *judge_others(others, rules.guards, seed=seed),
-        ),
-    )
-
-
-def _report(baseline: Evaluation, challenger: Evaluation, e: _Evidence) -> GateReport:
+def _report(baseline: Evaluation, challenger: Evaluation, e: Evidence) -> GateReport:
     verdict, reasons = _verdict(e)
     mended = repair(e.compared)
     return GateReport(
         verdict=verdict,
         reasons=(*reasons, *_remarks(e, mended)),
         effect=e.clusters.effect if e.clusters else None,
-        low=e.finding.low if e.finding else None,
-        high=e.finding.high if e.finding else None,
+        low=e.interval[0] if e.interval else None,
+        high=e.interval[1] if e.interval else None,
         confidence=1 - 2 * e.level,
-        p_value=e.finding.p_value if e.finding else None,
-        test=e.finding.test if e.finding else "none",
+        p_value=e.interim.p_value if e.interim else None,
+        test=e.interim.test if e.interim else "none",
         n=len(e.compared),
         groups=len(e.clusters.sizes) if e.clusters else 0,
         rows=e.rows,
@@ -122,38 +80,40 @@ def _report(baseline: Evaluation, challenger: Evaluation, e: _Evidence) -> GateR
         alpha=e.look.alpha,
         baseline_id=baseline.candidate_id,
         challenger_id=challenger.candidate_id,
-        baseline_score=_mean([c.baseline for c in e.compared]),
-        challenger_score=_mean([c.challenger for c in e.compared]),
+        baseline_score=weighted_mean((c.baseline, c.weight) for c in e.compared),
+        challenger_score=weighted_mean((c.challenger, c.weight) for c in e.compared),
         baseline_counts=Counts.of(baseline),
         challenger_counts=Counts.of(challenger),
         rows_needed=_rows_needed(e) if verdict is Verdict.INCONCLUSIVE else None,
         repair=mended,
         guards=e.guards,
         slices=e.slices,
+        staged=e.staged,
+        effective_rows=e.effective_rows,
     )
 
 
-def _verdict(e: _Evidence) -> tuple[Verdict, tuple[str, ...]]:
+def _verdict(e: Evidence) -> tuple[Verdict, tuple[str, ...]]:
     """The order matters: what makes the numbers unusable comes before what they say."""
     unusable = _unusable(e)
-    if unusable or e.clusters is None or e.finding is None:
+    if unusable or e.clusters is None or e.interim is None or e.interval is None:
         return Verdict.INCONCLUSIVE, unusable
-    against = _against(e, e.clusters.effect, e.finding.high)
+    against = _against(e, e.clusters.effect, e.interval[1])
     if against:
         return Verdict.HOLD, against
-    effect = e.clusters.effect
-    if not _beyond_chance(e):
+    effect, low = e.clusters.effect, e.interval[0]
+    if not e.interim.rejects:
         return Verdict.INCONCLUSIVE, (
-            f"The gain of {effect:+.3f} may be chance: at least {e.finding.low:+.3f}, "
-            f"p = {e.finding.p_value:.4f} where this look allows {e.look.alpha:.4f}.",
+            f"The gain of {effect:+.3f} may be chance: at least {low:+.3f}, "
+            f"p = {e.interim.p_value:.4f} where this look allows {e.interim.level:.4f}.",
         )
     return Verdict.PROMOTE, (
-        f"The challenger is better by {effect:+.3f} (at least {e.finding.low:+.3f}), beyond chance "
-        f"(p = {e.finding.p_value:.4f} <= {e.look.alpha:.4f}), and every guard holds.",
+        f"The challenger is better by {effect:+.3f} (at least {low:+.3f}), beyond chance "
+        f"(p = {e.interim.p_value:.4f} <= {e.interim.level:.4f}), and every guard holds.",
     )
 
 
-def _unusable(e: _Evidence) -> tuple[str, ...]:
+def _unusable(e: Evidence) -> tuple[str, ...]:
     reasons: list[str] = []
     if e.clusters is None:
         reasons.append(f"None of the {e.rows} rows has a score from the champion to compare with.")
@@ -170,7 +130,7 @@ def _unusable(e: _Evidence) -> tuple[str, ...]:
     return tuple(reasons)
 
 
-def _against(e: _Evidence, effect: float, high: float) -> tuple[str, ...]:
+def _against(e: Evidence, effect: float, high: float) -> tuple[str, ...]:
     reasons = [_broken(g) for g in e.guards if not g.ok]
     if effect <= 0:
         reasons.append(f"The challenger is not better: {effect:+.3f}.")
@@ -195,7 +155,7 @@ def _broken(guard: GuardResult) -> str:
     return f"{text}; {guard.note}." if guard.note else f"{text}."
 
 
-def _remarks(e: _Evidence, mended: Repair) -> tuple[str, ...]:
+def _remarks(e: Evidence, mended: Repair) -> tuple[str, ...]:
     """What a reader must know whatever the verdict."""
     n = len(e.compared)
     remarks: list[str] = []
@@ -213,20 +173,5 @@ def _remarks(e: _Evidence, mended: Repair) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _clusters(compared: Sequence[Compared]) -> Clusters | None:
-    if not compared:
-        return None
-    return cluster([c.difference for c in compared], [c.baseline_row.group for c in compared])
-
-
-def _beyond_chance(e: _Evidence) -> bool:
-    # The two agree but for the noise of the draws; where they do not, the cautious one counts.
-    return e.finding is not None and e.finding.p_value <= e.look.alpha and e.finding.low > 0
-
-
-def _rows_needed(e: _Evidence) -> int | None:
+def _rows_needed(e: Evidence) -> int | None:
     return rows_needed(e.clusters, e.rules) if e.clusters is not None else None
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return sum(values) / len(values) if values else None

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from upturn.gate.designs.fixed import analyse
 from upturn.gate.pairing import Compared, compare
 from upturn.gate.report import GuardResult
 from upturn.gate.rules import Guards
-from upturn.gate.statistics import analyse, cluster
+from upturn.gate.statistics import cluster
 from upturn.records import Evaluation
 
 #: First word of these guards' names.

@@ -12,7 +12,7 @@ What is not known counts against the challenger, never for it:
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from upturn.errors import DataError
@@ -22,20 +22,29 @@ from upturn.records import OWN_FAILURES, Evaluation, FailureKind, Row, pair
 
 @dataclass(frozen=True, kw_only=True)
 class Compared:
-    """One row that counts: both sides' rows and the values that the comparison uses."""
+    """One row that counts: both sides' rows, the values that the comparison uses, its weight."""
 
     baseline_row: Row
     challenger_row: Row
     baseline: float
     challenger: float
+    weight: float = 1.0
 
     @property
     def difference(self) -> float:
         return self.challenger - self.baseline
 
 
-def compare(baseline: Evaluation, challenger: Evaluation) -> tuple[Compared, ...]:
+def compare(
+    baseline: Evaluation,
+    challenger: Evaluation,
+    weights: Mapping[str, float] | None = None,
+) -> tuple[Compared, ...]:
     """Returns the compared rows, ordered by example id.
+
+    Args:
+        baseline, challenger: both on the same rows.
+        weights: example id -> weight; None where all rows count the same.
 
     Raises:
         DataError: the two did not run on the same examples, a row appears twice, a row changed its
@@ -51,6 +60,7 @@ def compare(baseline: Evaluation, challenger: Evaluation) -> tuple[Compared, ...
             challenger_row=after,
             baseline=before.value,
             challenger=after.value or 0.0,
+            weight=weights[before.example_id] if weights else 1.0,
         )
         for before, after in sorted(pairs, key=lambda p: p[0].example_id)
         if before.value is not None
@@ -76,11 +86,12 @@ def repair(compared: Sequence[Compared]) -> Repair:
     ]
     both = [c for c in compared if not (c.baseline_row.failure or c.challenger_row.failure)]
     total, part = _sum(compared), _sum(mended)
+    whole = sum(c.weight for c in compared)
     return Repair(
         rows=len(mended),
-        gain=part / len(compared) if compared else 0.0,
+        gain=part / whole if whole else 0.0,
         both_answered=len(both),
-        effect_both_answered=_sum(both) / len(both) if both else None,
+        effect_both_answered=weighted_mean((c.difference, c.weight) for c in both),
         format_only=total > 1e-9 and total - part <= 1e-9,
     )
 
@@ -102,8 +113,16 @@ def slices(compared: Sequence[Compared]) -> tuple[SliceResult, ...]:
     )
 
 
+def weighted_mean(values: Iterable[tuple[float, float]]) -> float | None:
+    """Returns the mean of values with weights, or None where the weights sum to nothing."""
+    total = whole = 0.0
+    for value, weight in values:
+        total, whole = total + value * weight, whole + weight
+    return total / whole if whole else None
+
+
 def _sum(compared: Sequence[Compared]) -> float:
-    return sum(c.difference for c in compared)
+    return sum(c.difference * c.weight for c in compared)
 
 
 def _check_same_rows(baseline: Evaluation, challenger: Evaluation) -> None:

@@ -6,7 +6,7 @@ import math
 from statistics import NormalDist
 
 from upturn.gate.rules import GateRules
-from upturn.gate.spending import look_alpha
+from upturn.gate.spending import first_level
 from upturn.gate.statistics import Clusters
 
 
@@ -43,7 +43,7 @@ def rows_needed(clusters: Clusters, rules: GateRules) -> int | None:
     gain = max(clusters.effect, rules.min_gain)
     if gain <= 0:
         return None
-    alpha = look_alpha(rules.alpha, 1)
+    alpha = first_level(rules.alpha)
     rows, groups = float(clusters.sizes.sum()), len(clusters.sizes)
     by_variance = rows_to_detect(
         gain, alpha=alpha, power=rules.power, variance=clusters.variance * rows

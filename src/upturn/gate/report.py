@@ -75,6 +75,32 @@ class Repair:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Staged:
+    """How far a design that looks in stages had to go.
+
+    Attributes:
+        design: its name.
+        stages, stages_run: looks that were planned, and those that were needed.
+        rows_planned, rows_saved: rows of the holdout, and those that neither side had to run.
+        calls_saved: model calls that these would have taken on both sides, at the mean of the
+            rows that were run; 0 where rows do not say what they called.
+        level: the error that may be spent by the last stage that was run.
+        boundaries: z values of the stages, where the design has any; None where none is enough.
+        futile: it stopped because the rest could hardly have changed the answer.
+    """
+
+    design: str
+    stages: int
+    stages_run: int
+    rows_planned: int
+    rows_saved: int
+    calls_saved: int
+    level: float
+    boundaries: tuple[float | None, ...] = ()
+    futile: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateReport:
     """One decision.
 
@@ -93,6 +119,9 @@ class GateReport:
             the rules' power; None where the verdict is final or no number of rows would help.
         repair: what part of the gain is repaired format.
         guards, slices: what must not get worse, and every slice's comparison.
+        staged: how far a design of several stages went; None where all rows are one look.
+        effective_rows: rows of equal weight that would say as much (Kish 1965), where rows have
+            weights; then effect and scores are weighted means. None where all count the same.
     """
 
     verdict: Verdict
@@ -120,6 +149,8 @@ class GateReport:
     repair: Repair
     guards: tuple[GuardResult, ...]
     slices: tuple[SliceResult, ...]
+    staged: Staged | None = None
+    effective_rows: float | None = None
 
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
@@ -127,7 +158,9 @@ class GateReport:
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> GateReport:
         """Reads what ``to_json`` wrote, also after a round trip through a JSON file."""
+        staged = value.get("staged")
         made: dict[str, Any] = {
+            "staged": _staged(staged) if staged else None,
             "verdict": Verdict(value["verdict"]),
             "reasons": tuple(value["reasons"]),
             "baseline_counts": Counts(**value["baseline_counts"]),
@@ -137,3 +170,8 @@ class GateReport:
             "slices": tuple(SliceResult(**s) for s in value["slices"]),
         }
         return cls(**{**value, **made})
+
+
+def _staged(value: Mapping[str, Json]) -> Staged:
+    made: dict[str, Any] = {**value, "boundaries": tuple(value["boundaries"])}
+    return Staged(**made)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 
 from upturn.errors import ConfigError
+from upturn.gate.designs.base import Design
+from upturn.gate.designs.fixed import FixedDesign
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,7 @@ class GateRules:
             side, there is no verdict.
         power: the chance of PROMOTE that ``rows_needed`` plans for.
         draws: random subsets behind the interval and behind the test of graded scores.
+        design: when the rows are looked at, and how the error is spent over these stages.
         guards: what must not get worse.
     """
 
@@ -65,6 +68,7 @@ class GateRules:
     max_outage_share: float = 0.02
     power: float = 0.8
     draws: int = 20_000
+    design: Design = field(default_factory=FixedDesign)
     guards: Guards = field(default_factory=Guards)
 
     def __post_init__(self) -> None:

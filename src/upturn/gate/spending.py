@@ -32,6 +32,12 @@ def look_alpha(alpha: float, number: int, *, spent: float = 0.0) -> float:
     return level if level >= SMALLEST else 0.0
 
 
+def first_level(alpha: float) -> float:
+    """Returns the error level that a first look is planned with: all of an ``alpha`` whose half is
+    too small for a look."""
+    return look_alpha(alpha, 1) or alpha
+
+
 def looks_affordable(alpha: float) -> int:
     """Returns how many looks at one holdout an error level pays for: 5 at 0.05."""
     number = 0

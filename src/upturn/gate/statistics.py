@@ -1,4 +1,4 @@
-"""The test and the interval: sign flips of whole groups, and their inversion.
+"""Sign flips of whole groups, and their inversion: what every design of the gate stands on.
 
 Rows of one group (a customer) are not independent, so the group is the unit. Let S_g be the sum of
 the differences in group g and n_g its rows. If the challenger is no better, S_g is as likely as
@@ -34,20 +34,28 @@ ENUMERATED_GROUPS = 14
 FINEST_LATTICE = 100
 #: Steps that the exact test may take before random draws are used instead (about 0.2 s).
 EXACT_STEPS = 100_000_000
-_TINY = 1e-9
+#: Sums as near to 0 as this are 0: what is left of adding decimals in some order.
+TINY = 1e-9
 _SUBSETS_OF_8 = ((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.float64)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Clusters:
-    """Differences summed by group, in the order of the groups' names.
+    """Differences summed by group.
 
     Attributes:
-        sums: sum of differences per group. sizes: rows per group. Both have axis G.
+        sums: sum of differences per group. sizes: rows per group. Both have axis G. Where rows
+            have weights, both are sums of weights, which are scaled to a mean of 1.
     """
 
     sums: Floats
     sizes: Floats
+
+    @property
+    def present(self) -> Clusters:
+        """The groups that have any rows."""
+        there = self.sizes > 0
+        return Clusters(sums=self.sums[there], sizes=self.sizes[there])
 
     @property
     def effect(self) -> float:
@@ -73,61 +81,73 @@ class Finding:
 
 
 def cluster(differences: Sequence[float], groups: Sequence[str]) -> Clusters:
-    """Sums differences by group; at least one is needed."""
-    assert differences, "no differences to cluster"
-    names, index_E = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    sums_G = np.bincount(index_E, weights=np.asarray(differences, float), minlength=len(names))
-    sizes_G = np.bincount(index_E, weights=np.ones(len(index_E)))
+    """Sums differences by group, in the order of the groups' names; at least one is needed."""
+    return cluster_in(sorted(set(groups)), differences, groups)
+
+
+def cluster_in(
+    order: Sequence[str],
+    differences: Sequence[float],
+    groups: Sequence[str],
+    weights: Sequence[float] | None = None,
+) -> Clusters:
+    """Sums differences by group in a given order; a group without rows has sum and size 0."""
+    assert differences or not groups, "no differences to cluster"
+    place = {name: index for index, name in enumerate(order)}
+    index_E = np.array([place[name] for name in groups], dtype=np.int64)
+    weights_E = np.ones(len(groups)) if weights is None else np.asarray(weights, float)
+    values_E = np.asarray(differences, float) * weights_E
+    sums_G = np.bincount(index_E, weights=values_E, minlength=len(order))
+    sizes_G = np.bincount(index_E, weights=weights_E, minlength=len(order))
     return Clusters(sums=sums_G.astype(np.float64), sizes=sizes_G.astype(np.float64))
 
 
-def analyse(clusters: Clusters, *, alpha: float, draws: int, seed: int) -> Finding:
-    """Tests "no better" and bounds the effect at two-sided confidence ``1 - 2 * alpha``.
-
-    The p-value is exact (by convolution) where the group sums lie on a lattice, as they do for
-    binary scores and for most weighted parts, and where there are few groups; otherwise it is
-    ``(b + 1) / (draws + 1)`` over random subsets (Phipson and Smyth 2010). The same clusters and
-    seed give the same numbers.
-    """
-    scale = _lattice(clusters.sums)
-    sums_G = np.round(clusters.sums * scale) if scale else clusters.sums
-    sums_B, sizes_B = _subsets(sums_G, clusters.sizes, draws=draws, seed=seed)
-    low, high = _limits(sums_B / (scale or 1), sizes_B, alpha)
-    enumerated = len(sums_G) <= ENUMERATED_GROUPS
-    if scale and not enumerated and len(sums_G) * np.abs(sums_G).sum() <= EXACT_STEPS:
-        p_value, exact = _exact_p(sums_G.astype(int)), True
-    else:
-        p_value, exact = float((sums_B <= _TINY).mean()), enumerated
-    return Finding(
-        p_value=p_value,
-        test=_name(clusters, scale=scale, exact=exact, draws=draws),
-        low=low,
-        high=high,
-    )
-
-
-def _name(clusters: Clusters, *, scale: int, exact: bool, draws: int) -> str:
-    single = bool((clusters.sizes == 1).all())
-    if not exact:
-        return f"sign-flip, {draws} draws" + ("" if single else ", by group")
-    if single:
-        return "exact McNemar" if scale == 1 else "exact sign-flip"
-    return "exact sign-flip, by group"
-
-
-def _lattice(sums_G: Floats) -> int:
-    """Returns the smallest q for which all sums are multiples of 1/q, or 0."""
+def lattice(sums_G: Floats) -> int:
+    """Returns the smallest q up to ``FINEST_LATTICE`` for which all sums are multiples of 1/q, or
+    0 where there is none."""
     for q in range(1, FINEST_LATTICE + 1):
-        if np.abs(sums_G * q - np.round(sums_G * q)).max() < _TINY:
+        if np.abs(sums_G * q - np.round(sums_G * q)).max() < TINY:
             return q
     return 0
 
 
-def _exact_p(steps_G: NDArray[np.int64]) -> float:
-    """P(sum over a random set of groups <= 0), by adding one group at a time."""
-    negative = int(-steps_G[steps_G < 0].sum())
-    chance = np.zeros(int(np.abs(steps_G).sum()) + 1)
-    chance[negative] = 1.0
+def is_exact(sums_G: Floats, scale: int) -> bool:
+    """Tells whether ``exact_p`` is worth its steps: the sums lie on a lattice of 1/scale."""
+    return scale > 0 and len(sums_G) * np.abs(sums_G * scale).sum() <= EXACT_STEPS
+
+
+def exact_p(stages: Sequence[NDArray[np.int64]], spent: Sequence[float]) -> list[float]:
+    """P-values of a test in stages, by adding one group at a time to the exact distribution.
+
+    After a stage the lowest sums of a random set of groups, as many as the stage may reject, leave
+    the distribution (see ``group_sequential``). With one stage this is P(sum <= 0).
+
+    Args:
+        stages: the group sums of each stage, as whole steps of their lattice.
+        spent: the error level that may be spent by the end of each stage.
+
+    Returns:
+        For each stage: the error spent before it, plus the chance that a set of groups which no
+        earlier stage rejected has a sum of 0 or less.
+    """
+    every_G = np.concatenate(stages)
+    zero = int(-every_G[every_G < 0].sum())
+    chance = np.zeros(int(np.abs(every_G).sum()) + 1)
+    chance[zero] = 1.0
+    found: list[float] = []
+    before = 0.0
+    for steps_G, level in zip(stages, spent, strict=True):
+        chance = _flipped(chance, steps_G)
+        found.append(float(min(before + chance[: zero + 1].sum(), 1.0)))
+        # A set on the border leaves in part, so that what is left is level for level the same
+        # share whatever the steps are: the proof of order in ``group_sequential`` needs it.
+        left = np.maximum(np.cumsum(chance) - (level - before), 0.0)
+        chance, before = np.diff(left, prepend=0.0), level
+    return found
+
+
+def _flipped(chance: Floats, steps_G: NDArray[np.int64]) -> Floats:
+    """The distribution of a sum after each of some steps was added with chance 1/2."""
     for step in steps_G[steps_G != 0]:
         moved = np.zeros_like(chance)
         if step > 0:
@@ -135,37 +155,47 @@ def _exact_p(steps_G: NDArray[np.int64]) -> float:
         else:
             moved[:step] = chance[-step:]
         chance = (chance + moved) / 2
-    return float(min(chance[: negative + 1].sum(), 1.0))
+    return chance
 
 
-def _subsets(sums_G: Floats, sizes_G: Floats, *, draws: int, seed: int) -> tuple[Floats, Floats]:
-    """Returns sums and sizes of subsets of groups: all of them, or the empty one and ``draws``.
+def subsets(
+    sums_G: Floats, sizes_G: Floats, *, draws: int, seed: int | Sequence[int], every: bool = True
+) -> tuple[Floats, Floats]:
+    """Returns sums and sizes of subsets of groups: the empty one first, then ``draws`` random ones.
 
     Groups are taken eight at a time: a byte picks one of their 256 subsets, whose totals are looked
     up. Memory is that of the draws, whatever the number of groups.
+
+    Args:
+        sums_G, sizes_G: of the groups.
+        draws: random subsets.
+        seed: seed of the draws.
+        every: visit all subsets instead where there are at most ``ENUMERATED_GROUPS`` groups.
     """
     totals_B = [np.zeros(1), np.zeros(1)]
-    for start, picks_B in _picks(len(sums_G), draws=draws, seed=seed):
+    for start, picks_B in _picks(len(sums_G), draws=draws, seed=seed, every=every):
         for column, values_G in enumerate((sums_G, sizes_G)):
             eight = values_G[start : start + 8]
             totals_B[column] = totals_B[column] + (_SUBSETS_OF_8[:, : len(eight)] @ eight)[picks_B]
     return totals_B[0], totals_B[1]
 
 
-def _picks(groups: int, *, draws: int, seed: int) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+def _picks(
+    groups: int, *, draws: int, seed: int | Sequence[int], every: bool
+) -> Iterator[tuple[int, NDArray[np.uint8]]]:
     # The draws depend on the seed and the number of groups alone. Two sets of rows that differ in
     # one score are thus judged by the same subsets, and the order of their verdicts is not luck.
     rng = np.random.default_rng(seed)
-    every = np.arange(2**groups) if groups <= ENUMERATED_GROUPS else None
+    all_B = np.arange(2**groups) if every and groups <= ENUMERATED_GROUPS else None
     for start in range(0, groups, 8):
-        if every is not None:
-            yield start, ((every >> start) & 255).astype(np.uint8)
+        if all_B is not None:
+            yield start, ((all_B >> start) & 255).astype(np.uint8)
         else:
             drawn_B = rng.integers(0, 256, size=draws, dtype=np.uint8)
             yield start, np.append(np.uint8(0), drawn_B)  # the empty subset comes first
 
 
-def _limits(sums_B: Floats, sizes_B: Floats, alpha: float) -> tuple[float, float]:
+def limits(sums_B: Floats, sizes_B: Floats, alpha: float) -> tuple[float, float]:
     """Returns the alpha quantiles of the subset means from below and above, within [-1, 1].
 
     The empty subset has no mean; it counts as beyond either limit, which is the "+ 1" of a valid
@@ -174,7 +204,7 @@ def _limits(sums_B: Floats, sizes_B: Floats, alpha: float) -> tuple[float, float
     full = sizes_B > 0
     means_B = sums_B[full] / sizes_B[full]
     missing = len(sizes_B) - len(means_B)
-    rank = int(np.floor(alpha * len(sizes_B) + _TINY)) - missing
+    rank = int(np.floor(alpha * len(sizes_B) + TINY)) - missing
     if rank < 0:
         return -1.0, 1.0
     ordered_B = np.partition(means_B, [rank, len(means_B) - 1 - rank])

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from upturn.errors import InputError
 from upturn.evaluate import Evaluator
-from upturn.gate.statistics import analyse, cluster
+from upturn.gate.designs.fixed import analyse
+from upturn.gate.statistics import cluster
 from upturn.lm import AnswerCache, Meter
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.turn import World

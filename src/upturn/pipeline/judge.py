@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from upturn.config.sections import GateSection
 from upturn.datasets import Snapshot
 from upturn.evaluate import CandidateRunner
-from upturn.gate import GateReport, GateRules, Guards, OtherTask, decide, look_alpha
+from upturn.gate import (
+    GateReport,
+    GateRules,
+    Guards,
+    Holdout,
+    OtherTask,
+    decide_in_stages,
+    design,
+    look_alpha,
+)
 from upturn.gate.reading import open_holdout
 from upturn.ledger import Ledger
 from upturn.records import Candidate, Evaluation, Example, Json
@@ -16,7 +26,7 @@ from upturn.records import Candidate, Evaluation, Example, Json
 
 @dataclass(frozen=True, kw_only=True)
 class Judgement:
-    """A decision with the rows that it rests on."""
+    """A decision with the rows that it rests on: those of the stages that were run."""
 
     report: GateReport
     examples: tuple[Example, ...]
@@ -31,6 +41,7 @@ def gate_rules(section: GateSection) -> GateRules:
     # Which other tasks, and how far they may fall, comes with their rows.
     del guards["forgetting"]
     values["guards"] = Guards(**guards)
+    values["design"] = design(values["design"], values.pop("design_settings"))
     return GateRules(**values)
 
 
@@ -50,7 +61,9 @@ def judge(
 ) -> Judgement:
     """Records a look, opens the holdout, runs champion and challenger on it, and decides.
 
-    A resumed turn gets the look that it recorded before, so a kill costs no second look.
+    A design with stages runs both on one stage after the other and stops when it may; the look, and
+    its error level, is one for all of them. A resumed turn gets the look that it recorded before,
+    and the same answers stage by stage, so a kill costs no second look and changes no verdict.
 
     Args:
         champion: the running candidate, run again now.
@@ -76,7 +89,18 @@ def judge(
     )
     examples = open_holdout(snapshot, look, recorded=ledger.is_recorded)
     on_open(len(examples))
-    baseline = evaluator.evaluate(champion, examples, tolerant=True)
-    challenged = evaluator.evaluate(challenger, examples, tolerant=True)
-    report = decide(baseline, challenged, rules=rules, look=look, seed=seed, others=others)
-    return Judgement(report=report, examples=examples, baseline=baseline, challenger=challenged)
+
+    def run(groups: frozenset[str]) -> tuple[Evaluation, Evaluation]:
+        rows = [e for e in examples if e.group in groups]
+        before = evaluator.evaluate(champion, rows, tolerant=True)
+        return before, evaluator.evaluate(challenger, rows, tolerant=True)
+
+    holdout = Holdout(sizes=Counter(e.group for e in examples))
+    decided = decide_in_stages(run, holdout, rules=rules, look=look, seed=seed, others=others)
+    by_id = {e.id: e for e in examples}
+    return Judgement(
+        report=decided.report,
+        examples=tuple(by_id[r.example_id] for r in decided.baseline.rows),
+        baseline=decided.baseline,
+        challenger=decided.challenger,
+    )

@@ -19,7 +19,7 @@ from upturn.config.sections import ModelSection
 from upturn.datasets import Preview, Snapshot, check_decidable
 from upturn.errors import DataError
 from upturn.events import FieldRules
-from upturn.gate import look_alpha
+from upturn.gate import first_level
 from upturn.labels import LabelRules
 from upturn.lm import Caps, ModelSpec
 from upturn.metrics import Metric
@@ -168,7 +168,7 @@ class Parts:
             shown.holdout.rows,
             # A gate that asks for any gain at all still needs one that so few rows could show.
             max(gate.min_gain, 0.01),
-            look_alpha(gate.alpha, 1),
+            first_level(gate.alpha),
             power=gate.power,
             where=f"{self.config.name}: split.holdout={split.holdout:g}",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from upturn.gate.report import Counts, GateReport, GuardResult
+from upturn.gate.report import Counts, GateReport, GuardResult, Staged
 
 DASH = "–"
 
@@ -66,6 +66,19 @@ def counts(side: Counts) -> str:
     kinds = ", ".join(f"{n} {kind}" for kind, n in side.failures.items())
     failed = f"{side.failed} ({kinds})" if kinds else str(side.failed)
     return f"scored {side.scored}, unscored {side.unscored}, failed {failed}"
+
+
+def staged(found: Staged) -> str:
+    """How far a design with stages went, and what that saved."""
+    ended = " since the rest could hardly have changed the answer" if found.futile else ""
+    calls = f" and {found.calls_saved} calls" if found.calls_saved else ""
+    text = (
+        f"Design {found.design}: {found.stages_run} of {found.stages} stages{ended}; "
+        f"{found.rows_saved} of {found.rows_planned} rows{calls} saved; "
+        f"error allowed by then {p_value(found.level)}"
+    )
+    values = ", ".join(DASH if z is None else f"{z:.2f}" for z in found.boundaries)
+    return f"{text}; boundaries in z: {values}." if values else f"{text}."
 
 
 #: First words of guards whose value must not fall below the limit.

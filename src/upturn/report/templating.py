@@ -33,6 +33,7 @@ def _filters() -> dict[str, Callable[..., Any]]:
         "seconds": format.seconds,
         "effect": format.effect,
         "counts": format.counts,
+        "staged": format.staged,
         "guard_value": format.guard_value,
         "guard_limit": format.guard_limit,
         "patch": changes.as_patch,

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from tests.unit.gate.gate_worlds import clustered_pair
-from upturn.gate.statistics import Clusters, Finding, analyse, cluster
+from upturn.gate.designs.fixed import analyse
+from upturn.gate.statistics import Clusters, Finding, cluster
 
 
 def singles(differences) -> Clusters:
