@@ -118,7 +118,11 @@ def row_findings(
     """
     kind = job_kind(spec.kind)
     return (
-        [*_problems(encoded, encoder, context), *kind.problems(spec, encoded.rows)],
+        [
+            *_problems(encoded, encoder, context),
+            *_nothing_moves(spec, encoded),
+            *kind.problems(spec, encoded.rows),
+        ],
         [
             *_left_out(encoded),
             *kind.warnings(spec, encoded.rows),
@@ -149,6 +153,17 @@ def _problems(encoded: Encoded, encoder: RowEncoder, context: int | None) -> Ite
         )
 
 
+def _nothing_moves(spec: JobSpec, encoded: Encoded) -> Iterator[Finding]:
+    warms_up = spec.optim.warmup_ratio > 0 and spec.optim.lr_scheduler_type != "constant"
+    if warms_up and _steps(spec, encoded) == 1:
+        yield Finding(
+            what="a job of one step must have no warm-up: that begins at a rate of 0, so that "
+            "nothing would be learned",
+            where="optim.warmup_ratio",
+            fix="optim.warmup_ratio=0, or more steps",
+        )
+
+
 def _left_out(encoded: Encoded) -> Iterator[Finding]:
     for reason, count in encoded.dropped.items():
         fix = f"optim.max_length={encoded.longest} keeps all" if reason == "too_long" else ""
@@ -174,14 +189,19 @@ def _notes(spec: JobSpec, material: Material, encoded: Encoded) -> Iterator[Find
             "hidden from them",
             where="rows",
         )
-    batch = samples_per_step(spec.optim, processes=spec.run.processes)
-    steps = total_steps(len(encoded.rows), spec, batch=batch)
+    steps = _steps(spec, encoded)
     if steps < _FEW_STEPS:
+        batch = samples_per_step(spec.optim, processes=spec.run.processes)
         yield Finding(
             what=f"{len(encoded.rows)} rows in batches of {batch} are {steps} steps, which is few",
             where="optim",
             fix="more rows or epochs, or a smaller per_device_train_batch_size",
         )
+
+
+def _steps(spec: JobSpec, encoded: Encoded) -> int:
+    batch = samples_per_step(spec.optim, processes=spec.run.processes)
+    return total_steps(len(encoded.rows), spec, batch=batch)
 
 
 def _template(encoder: RowEncoder) -> Iterator[Finding]:

@@ -212,6 +212,13 @@ def test_ktos_sides_should_weigh_the_same(base):
     assert "weigh" not in lines(look(base, material, job(desirable_weight=4.0)).warnings)
 
 
+def test_one_step_of_warm_up_would_teach_nothing(base):
+    said = "a job of one step must have no warm-up"
+    assert said in lines(look(base, job=spec(max_steps=1)).problems)
+    for enough in ({"max_steps": 2}, {"max_steps": 1, "warmup_ratio": 0.0}):
+        assert said not in lines(look(base, job=spec(**enough)).problems)
+
+
 def test_all_rows_too_long(base):
     found = look(base, job=spec(max_length=8))
     with pytest.raises(InputError, match="all are dropped: 20 too_long") as caught:
