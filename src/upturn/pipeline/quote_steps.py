@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from upturn.config import Config
 from upturn.config.sections import ModelSection
 from upturn.datasets import Preview, Snapshot
+from upturn.gate import design
 from upturn.pipeline.elsewhere import general_rows
 from upturn.pipeline.explore import baseline_rows
 from upturn.pipeline.proposing import BOOTSTRAP_SHARE, MAX_BOOTSTRAP_ROWS
@@ -50,12 +51,20 @@ class Steps:
             reads=(self.dry.start.reads + self.dry.searched.reads) * 0.5,
             writes=(self.dry.start.writes + self.dry.searched.writes) * 0.5,
         )
-        steps = {**first, "gate": self._rows(Range.of(2 * self.data.holdout.rows), both)}
+        steps = {**first, "gate": self._rows(self._gate_rows(), both)}
         if other := self._other_rows():
             # Only a challenger with an adapter is asked other tasks.
             rows = Range(low=0, expected=other, high=other)
             steps["forgetting check"] = self._rows(rows, self.dry.start)
         return steps
+
+    def _gate_rows(self) -> Range:
+        """Both sides on the holdout; a design with stages may end after the first of them."""
+        gate, held = self.config.gate, self.data.holdout
+        first = design(gate.design, gate.design_settings).cuts(held.groups)[0]
+        # Groups differ in size, and which of them come first is not known before the look.
+        least = round(2 * held.rows * first / held.groups)
+        return Range(low=least, expected=2 * held.rows, high=2 * held.rows)
 
     def _other_rows(self) -> int:
         section = self.config.gate.guards.forgetting

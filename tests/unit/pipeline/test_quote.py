@@ -128,6 +128,13 @@ def test_the_search_reads_more_than_what_runs_now_because_its_prompts_have_demos
     assert dry.runners == ()
 
 
+def test_a_gate_in_stages_may_end_after_the_first(project: Project) -> None:
+    held = project.parts().preview(NOW).holdout
+    calls = quoted(project, "gate.design=group_sequential").parts["gate"].calls
+    assert calls.expected == calls.high == 2 * held.rows
+    assert calls.low == pytest.approx(2 * held.rows / 4, abs=2 * held.rows / held.groups)
+
+
 def test_a_space_without_demos_is_quoted_without_them(project: Project) -> None:
     parts = project.parts(*REMOTE, "search.space.n_demos=[0,4]")
     dry = Quoting(parts, parts.preview(NOW), parts.program.seed).dry
