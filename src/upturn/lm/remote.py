@@ -10,7 +10,13 @@ from urllib.parse import urlsplit
 
 import dspy
 from dspy.lm15 import Request, Response, ServerError
-from dspy.utils.exceptions import LMError, LMProviderError, LMUnexpectedError
+from dspy.utils.exceptions import (
+    LMError,
+    LMProviderError,
+    LMTimeoutError,
+    LMTransportError,
+    LMUnexpectedError,
+)
 
 from upturn.errors import ModelError
 from upturn.lm.spec import ModelSpec
@@ -73,6 +79,9 @@ class RemoteEngine:
         message = error.message.replace(self._key, "[key]") if self._key else error.message
         if isinstance(error, LMUnexpectedError) or _is_garbage(error):
             return ServerError(f"the server's answer is no completion: {message}")
+        if isinstance(error, LMTransportError) and _timed_out(error):
+            # DSPy's name for it is that of a lost connection, which fewer calls would not mend.
+            return LMTimeoutError(message, model=error.model, provider=error.provider)
         error.message = message
         error.args = tuple(
             a.replace(self._key, "[key]") if self._key and isinstance(a, str) else a
@@ -90,6 +99,13 @@ _QUIET: dict[str, Any] = {"disable_history": True, "usage_tracker": None, "send_
 def _is_garbage(error: LMError) -> bool:
     """Whether it is DSPy's root error for a reply that could not be read, as gateways give them."""
     return type(error) is LMProviderError and not 400 <= (error.status or 0) < 500
+
+
+def _timed_out(error: BaseException | None) -> bool:
+    """Whether our own side gave up waiting: only the first cause of a transport error tells."""
+    while error is not None and not isinstance(error, TimeoutError):
+        error = error.__cause__
+    return error is not None
 
 
 def _checked(response: Response) -> Response:
