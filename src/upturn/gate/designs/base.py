@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol
 
+from upturn.errors import ConfigError
 from upturn.gate.statistics import Clusters
 
 #: Halvings that find a limit: to 1e-6, of values in [-1, 1].
@@ -120,6 +121,18 @@ def plan_stages(design: Design, sizes: Mapping[str, float], holdout: str) -> Pla
     cuts = design.cuts(len(sizes))
     names = sorted(sizes) if len(cuts) == 1 else sorted(sizes, key=lambda n: _place(holdout, n))
     return Plan(order=tuple(names), sizes=tuple(float(sizes[n]) for n in names), cuts=cuts)
+
+
+def check_stages(name: str, *, stages: int, most: int, futility: float) -> None:
+    """Refuses settings of a design in stages that break a rule.
+
+    Raises:
+        ConfigError: no stages or more than ``most``, or ``futility`` is no chance below 1.
+    """
+    if not 1 <= stages <= most:
+        raise ConfigError(f"design {name}: stages must be in 1 to {most}, got {stages}")
+    if not 0 <= futility < 1:
+        raise ConfigError(f"design {name}: futility must be in [0, 1), got {futility}")
 
 
 def equal_cuts(groups: int, stages: int) -> tuple[int, ...]:

@@ -22,8 +22,7 @@ from statistics import NormalDist
 
 import numpy as np
 
-from upturn.errors import ConfigError
-from upturn.gate.designs.base import Asked, Interim, Plan, equal_cuts, lower_limit
+from upturn.gate.designs.base import Asked, Interim, Plan, check_stages, equal_cuts, lower_limit
 from upturn.gate.hope import conditional_power
 from upturn.gate.statistics import Clusters, Floats
 
@@ -46,12 +45,7 @@ class BettingDesign:
     futility: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.stages <= 1000:
-            raise ConfigError(f"design {self.name}: stages must be in 1 to 1000, got {self.stages}")
-        if not 0 <= self.futility < 1:
-            raise ConfigError(
-                f"design {self.name}: futility must be in [0, 1), got {self.futility}"
-            )
+        check_stages(self.name, stages=self.stages, most=1000, futility=self.futility)
 
     def cuts(self, groups: int) -> tuple[int, ...]:
         """Stages with the same number of groups, but for one."""

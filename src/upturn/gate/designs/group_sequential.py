@@ -34,7 +34,7 @@ import numpy as np
 from upturn.errors import ConfigError
 from upturn.events.problems import one_of
 from upturn.gate.boundaries import SPENDING, spent_by, z_boundaries
-from upturn.gate.designs.base import Asked, Interim, Plan, equal_cuts, lower_limit
+from upturn.gate.designs.base import Asked, Interim, Plan, check_stages, equal_cuts, lower_limit
 from upturn.gate.hope import conditional_power
 from upturn.gate.statistics import TINY, Clusters, Floats, exact_p, is_exact, lattice, subsets
 
@@ -55,14 +55,9 @@ class GroupSequentialDesign:
     futility: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 1 <= self.stages <= 50:
-            raise ConfigError(f"design {self.name}: stages must be in 1 to 50, got {self.stages}")
+        check_stages(self.name, stages=self.stages, most=50, futility=self.futility)
         if self.spending not in SPENDING:
             raise ConfigError(f"design {self.name}: spending {one_of(SPENDING, self.spending)}")
-        if not 0 <= self.futility < 1:
-            raise ConfigError(
-                f"design {self.name}: futility must be in [0, 1), got {self.futility}"
-            )
 
     def cuts(self, groups: int) -> tuple[int, ...]:
         """Stages with the same number of groups, but for one."""
