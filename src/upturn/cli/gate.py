@@ -64,7 +64,7 @@ def _show(report: GateReport) -> None:
     )
     console.say(f"difference {effect(report)}, {report.n} rows in {report.groups} groups")
     console.say(
-        f"{report.test}: one-sided {p_equals(report.p_value)}, allowed {p_value(report.alpha)}"
+        f"{report.test}: one-sided {p_equals(report.p_value)}, allowed {p_value(report.allowed)}"
     )
     if report.staged:
         console.say(staged(report.staged))

@@ -152,6 +152,11 @@ class GateReport:
     staged: Staged | None = None
     effective_rows: float | None = None
 
+    @property
+    def allowed(self) -> float:
+        """What the p-value is held against: of a look in stages, what may be spent by now."""
+        return self.alpha if self.staged is None else min(self.alpha, self.staged.level)
+
     def to_json(self) -> dict[str, Json]:
         return asdict(self)
 

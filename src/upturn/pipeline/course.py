@@ -183,6 +183,7 @@ class Course:
         adapter = self.question.weights.of(found.challenger.candidate)
         # Before the holdout is opened: an outage in here costs no look.
         others = self._elsewhere(adapter) if adapter else ()
+        runs = "both run now" if config.gate.design == "fixed" else "both run now, in stages"
         found.judgement = judge(
             self.champion.candidate,
             found.challenger.candidate,
@@ -194,7 +195,7 @@ class Course:
             program=config.name,
             seed=config.seed,
             others=others,
-            on_open=lambda n: self.progress.step("gate", f"holdout opened: {n} rows, both run now"),
+            on_open=lambda n: self.progress.step("gate", f"holdout opened: {n} rows, {runs}"),
         )
         found.version = closing.register(
             found.judgement,

@@ -59,7 +59,7 @@ def _proof(turn: TurnReport) -> str:
     assert gate is not None, "a proof needs a gate"
     return (
         f"{gate.n} unseen rows in {gate.groups} groups, {format.p_equals(gate.p_value)}, "
-        f"allowed {format.p_value(gate.alpha)}, look {gate.look} at this holdout"
+        f"allowed {format.p_value(gate.allowed)}, look {gate.look} at this holdout"
     )
 
 

@@ -70,6 +70,7 @@ def test_a_sure_gain_ends_early_and_says_what_that_saved(name: str):
     assert staged.calls_saved == 2 * staged.rows_saved  # each row of the test made one call
     assert 0 < report.low < report.effect < report.high
     assert report.p_value <= staged.level <= 0.05
+    assert report.allowed == staged.level
     assert GateReport.from_json(json.loads(canonical_json(report.to_json()))) == report
 
 
