@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 from upturn.errors import ConfigError
 from upturn.gate.evidence import Evidence, Sample, gather
 from upturn.gate.forgotten import NAME as FORGETTING
-from upturn.gate.forgotten import OtherTask
 from upturn.gate.pairing import repair, weighted_mean
 from upturn.gate.power import rows_needed
 from upturn.gate.report import Counts, GateReport, GuardResult, Repair
 from upturn.gate.rules import GateRules
+from upturn.gate.told import NOTHING, Told
 from upturn.records import Evaluation, Look, Verdict
 
 
@@ -22,7 +22,7 @@ def decide(
     rules: GateRules,
     look: Look,
     seed: int = 0,
-    others: Sequence[OtherTask] = (),
+    told: Told = NOTHING,
     sample: Sample | None = None,
 ) -> GateReport:
     """Decides whether the challenger may replace the champion.
@@ -33,7 +33,7 @@ def decide(
         rules: what it must show.
         look: this reading of the holdout, as the ledger recorded it.
         seed: seed of the random subsets; the same input and seed give the same report.
-        others: what the challenger's adapter does to other tasks; each becomes a guard.
+        told: guards that were judged on other rows, and notices.
         sample: which part of the holdout these rows are, and what they weigh; None where they are
             all there is, and count the same.
 
@@ -54,9 +54,9 @@ def decide(
         )
     known = sample or Sample.whole(baseline)
     evidence = gather(
-        baseline, challenger, rules=rules, look=look, seed=seed, others=others, sample=known
+        baseline, challenger, rules=rules, look=look, seed=seed, told=told.guards, sample=known
     )
-    return _report(baseline, challenger, evidence)
+    return replace(_report(baseline, challenger, evidence), notices=told.notices)
 
 
 def _report(baseline: Evaluation, challenger: Evaluation, e: Evidence) -> GateReport:

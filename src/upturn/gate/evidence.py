@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from upturn.gate.designs.base import Asked, Interim, Plan
-from upturn.gate.forgotten import OtherTask, judge_others
 from upturn.gate.guards import judge
 from upturn.gate.pairing import Compared, compare, lost_rows, slices
 from upturn.gate.report import GuardResult, SliceResult, Staged
@@ -91,7 +90,7 @@ def gather(
     rules: GateRules,
     look: Look,
     seed: int,
-    others: Sequence[OtherTask],
+    told: Sequence[GuardResult],
     sample: Sample,
 ) -> Evidence:
     """Gathers the evidence; the arguments are those of ``decide``.
@@ -116,7 +115,7 @@ def gather(
         interval=interim.limits() if interim else None,
         guards=(
             *judge(baseline, challenger, found, rules.guards),
-            *judge_others(others, rules.guards, seed=seed),
+            *told,
         ),
         staged=_staged((baseline, challenger), sample, rules.design.name, interim),
         effective_rows=_effective(compared) if sample.weights else None,

@@ -122,6 +122,7 @@ class GateReport:
         staged: how far a design of several stages went; None where all rows are one look.
         effective_rows: rows of equal weight that would say as much (Kish 1965), where rows have
             weights; then effect and scores are weighted means. None where all count the same.
+        notices: what must be read before the verdict.
     """
 
     verdict: Verdict
@@ -151,6 +152,7 @@ class GateReport:
     slices: tuple[SliceResult, ...]
     staged: Staged | None = None
     effective_rows: float | None = None
+    notices: tuple[str, ...] = ()
 
     @property
     def allowed(self) -> float:
@@ -173,6 +175,7 @@ class GateReport:
             "repair": Repair(**value["repair"]),
             "guards": tuple(GuardResult(**g) for g in value["guards"]),
             "slices": tuple(SliceResult(**s) for s in value["slices"]),
+            "notices": tuple(value.get("notices", ())),
         }
         return cls(**{**value, **made})
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from upturn.gate.decide import decide
 from upturn.gate.designs.base import plan_stages
 from upturn.gate.evidence import Sample, asked_of
-from upturn.gate.forgotten import OtherTask
 from upturn.gate.pairing import Compared, compare
 from upturn.gate.report import GateReport
 from upturn.gate.rules import GateRules
+from upturn.gate.told import NOTHING, Told
 from upturn.records import Evaluation, Look, Verdict
 
 #: Group names of one stage -> champion and challenger on the rows of these groups.
@@ -47,7 +47,7 @@ def decide_in_stages(
     rules: GateRules,
     look: Look,
     seed: int = 0,
-    others: Sequence[OtherTask] = (),
+    told: Told = NOTHING,
 ) -> Decided:
     """Runs both sides stage by stage and decides as soon as the design says that it may.
 
@@ -63,7 +63,7 @@ def decide_in_stages(
         rules: what it takes, and in what design.
         look: the one look that all stages belong to; its alpha is for all of them together.
         seed: as for ``decide``.
-        others: as for ``decide``.
+        told: as for ``decide``.
 
     Raises:
         DataError, ConfigError: as ``decide``.
@@ -85,7 +85,14 @@ def decide_in_stages(
                 continue
             last = interim.futile
         whole = [_joined(own) for own in zip(*sides, strict=True)]
-        report = decide(*whole, rules=rules, look=look, seed=seed, others=others, sample=sample)
+        report = decide(
+            *whole,
+            rules=rules,
+            look=look,
+            seed=seed,
+            told=told,
+            sample=sample,
+        )
         if last or report.verdict is Verdict.PROMOTE:
             return Decided(report=report, baseline=whole[0], challenger=whole[1])
     raise AssertionError("a plan has a last stage")

@@ -9,14 +9,13 @@ from functools import cached_property
 
 from upturn.datasets import Snapshot
 from upturn.errors import BudgetExceededError, OutageError, UpturnError
-from upturn.gate import OtherTask
-from upturn.lm import Meter
 from upturn.pipeline import closing
 from upturn.pipeline.allowance import Allowance, reserved_rows, step_rows
 from upturn.pipeline.dev import DevParts, split_dev
-from upturn.pipeline.elsewhere import Task, run_tasks
+from upturn.pipeline.elsewhere import Task
 from upturn.pipeline.explore import Listeners
 from upturn.pipeline.exploring import explore
+from upturn.pipeline.gating import Gating
 from upturn.pipeline.judge import gate_rules, judge
 from upturn.pipeline.opening import Engines
 from upturn.pipeline.parts import Parts
@@ -32,7 +31,6 @@ from upturn.registry import RegisteredVersion
 from upturn.report import TurnReport, render_decision
 from upturn.search import Catalogue, Trial
 from upturn.tracking import Tracker, TurnInfo, TurnStatus
-from upturn.weights.adapter import Adapter
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,8 +179,13 @@ class Course:
         found.challenger = search.finalists[0]
         config = self.parts.config
         adapter = self.question.weights.of(found.challenger.candidate)
-        # Before the holdout is opened: an outage in here costs no look.
-        others = self._elsewhere(adapter) if adapter else ()
+        gating = Gating(
+            parts=self.parts,
+            engines=self.engines,
+            weights=self.question.weights,
+            tasks=self.question.tasks,
+            progress=self.progress,
+        )
         runs = "both run now" if config.gate.design == "fixed" else "both run now, in stages"
         found.judgement = judge(
             self.champion.candidate,
@@ -194,7 +197,7 @@ class Course:
             turn=self.question.turn,
             program=config.name,
             seed=config.seed,
-            others=others,
+            told=gating.told(found.challenger.candidate),
             on_open=lambda n: self.progress.step("gate", f"holdout opened: {n} rows, {runs}"),
         )
         found.version = closing.register(
@@ -212,18 +215,6 @@ class Course:
                 **facts_of(adapter),
             },
             adapter=adapter,
-        )
-
-    def _elsewhere(self, adapter: Adapter) -> tuple[OtherTask, ...]:
-        meter = self.engines.meter
-        assert isinstance(meter, Meter), "a config with weights and a cluster is refused"
-        return run_tasks(
-            self.question.tasks,
-            adapter,
-            connection=self.engines.connection,
-            meter=meter,
-            concurrency=self.parts.config.model.concurrency,
-            tell=lambda sentence: self.progress.step("forgetting", sentence),
         )
 
     def _close(self) -> tuple[TurnResult, bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from upturn.config.sections import GateSection
@@ -14,7 +14,7 @@ from upturn.gate import (
     GateRules,
     Guards,
     Holdout,
-    OtherTask,
+    Told,
     decide_in_stages,
     design,
     look_alpha,
@@ -56,7 +56,7 @@ def judge(
     turn: str,
     program: str,
     seed: int,
-    others: Sequence[OtherTask] = (),
+    told: Told,
     on_open: Callable[[int], None] = lambda n: None,
 ) -> Judgement:
     """Records a look, opens the holdout, runs champion and challenger on it, and decides.
@@ -75,7 +75,7 @@ def judge(
         turn: id of the turn that looks.
         program: the config's name.
         seed: for the gate's random subsets.
-        others: what the challenger's adapter does to other tasks.
+        told: as for ``gate.decide``; known before the holdout is opened.
         on_open: told how many rows the holdout has.
 
     Raises:
@@ -96,7 +96,7 @@ def judge(
         return before, evaluator.evaluate(challenger, rows, tolerant=True)
 
     holdout = Holdout(sizes=Counter(e.group for e in examples))
-    decided = decide_in_stages(run, holdout, rules=rules, look=look, seed=seed, others=others)
+    decided = decide_in_stages(run, holdout, rules=rules, look=look, seed=seed, told=told)
     by_id = {e.id: e for e in examples}
     return Judgement(
         report=decided.report,

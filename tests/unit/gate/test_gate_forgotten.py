@@ -7,8 +7,7 @@ import pytest
 
 from tests.unit.gate.gate_worlds import binary_pair, look, row, side
 from upturn.errors import DataError
-from upturn.gate import GateReport, GateRules, Guards, OtherTask, decide
-from upturn.gate.forgotten import judge_others
+from upturn.gate import GateReport, GateRules, Guards, OtherTask, Told, decide, judge_others
 from upturn.records import Evaluation, FailureKind, Verdict
 from upturn.report.format import guard_limit, guard_value
 
@@ -17,6 +16,9 @@ GAIN = (side([0.0] * 60 + [1.0] * 40), side([1.0] * 90 + [0.0] * 10))
 
 def other(before, after, name="elsewhere"):
     return OtherTask(name=name, plain=side(before), adapted=side(after))
+
+
+ELSEWHERE = [other([1.0] * 60, [0.0] * 30 + [1.0] * 30)]
 
 
 def judged(before, after, **rules):
@@ -28,7 +30,10 @@ def test_a_sure_fall_beyond_the_margin_holds_a_better_challenger_back():
     alone = decide(*GAIN, rules=rules, look=look())
     assert alone.verdict is Verdict.PROMOTE
     held = decide(
-        *GAIN, rules=rules, look=look(), others=[other([1.0] * 60, [0.0] * 30 + [1.0] * 30)]
+        *GAIN,
+        rules=rules,
+        look=look(),
+        told=Told(guards=judge_others(ELSEWHERE, rules.guards, seed=0)),
     )
     assert held.verdict is Verdict.HOLD
     assert held.reasons[0].startswith(
