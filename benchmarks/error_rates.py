@@ -1,6 +1,6 @@
 """How often each design of the gate errs, what it finds, and how many rows that takes.
 
-    python -m benchmarks.error_rates [--quick] --json FILE [--table FILE.md]
+    python -m benchmarks.error_rates [--quick] [--only designs] --json FILE [--table FILE.md]
 
 Seven worlds (``benchmarks.error_rates_worlds``), 400 rows each. Tests, capital and futility are
 the product's own functions, run on many worlds at once. Columns:
@@ -10,12 +10,12 @@ the product's own functions, run on many worlds at once. Columns:
                holdout, error as the ledger gives it out. From the sixth look on nothing is left to
                spend, so a gate that gets no fresh data promotes nothing any more
     power      share of 2,000 challengers that are better by .08 and promoted at a first look
-    stated     what the normal approximation says of a test of all rows
+    stated     what ``gate.power`` says of it: what reports state
     rows       mean share of rows that were run: for better challengers, and for equal ones
 
 Errors are counted without stops for futility, which could only lower them; power and rows with
 them. Guards and ``min_gain`` would lower all of them, and are left out; futility reckons with a
-``min_gain`` of .05.
+``min_gain`` of .05. The slices' guard has a table of its own (``benchmarks.error_rates_slices``).
 """
 
 from __future__ import annotations
@@ -31,14 +31,17 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
+from benchmarks import error_rates_slices as slices
 from benchmarks.error_rates_worlds import ROWS, Floats, World, worlds
-from upturn.gate import design, look_alpha
-from upturn.gate.boundaries import SPENDING, spent_by, z_boundaries
+from benchmarks.shares import Share
+from upturn.gate import GateRules, design, look_alpha
+from upturn.gate.boundaries import z_boundaries
 from upturn.gate.designs.betting import BettingDesign, log_wealth, z_at_end
 from upturn.gate.designs.group_sequential import GroupSequentialDesign, stage_p
 from upturn.gate.hope import conditional_power
+from upturn.gate.power import Spread, power
+from upturn.gate.statistics import lattice
 
 SEED, ALPHA, GAIN, MIN_GAIN, WEEKS = 20, 0.05, 0.08, 0.05, 52
 LEVELS = tuple(look_alpha(ALPHA, week) for week in range(1, WEEKS + 1))
@@ -47,33 +50,13 @@ PAID = tuple(level for level in LEVELS if level > 0)
 BLOCK, DRAWS, POWER_DRAWS = 250, 2000, 8000
 DESIGNS = {
     "fixed": design("fixed"),
-    "O'Brien–Fleming": design("group_sequential"),
-    "Pocock": design("group_sequential", {"spending": "pocock"}),
+    "power family": design("group_sequential"),
+    "O'Brien–Fleming": design(
+        "group_sequential", {"stages": 4, "spending": "obrien_fleming", "futility": 0.1}
+    ),
+    "Pocock": design("group_sequential", {"stages": 4, "spending": "pocock", "futility": 0.1}),
     "betting": design("betting"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Share:
-    """A share of simulated cases with its 95 % interval (Wilson 1927)."""
-
-    hits: int
-    of: int
-
-    @property
-    def value(self) -> float:
-        return self.hits / self.of
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        z2 = 1.959964**2
-        mid = (self.hits + z2 / 2) / (self.of + z2)
-        half = math.sqrt(z2 * (self.value * (1 - self.value) * self.of + z2 / 4)) / (self.of + z2)
-        return max(0.0, mid - half), mid + half
-
-    def __str__(self) -> str:
-        low, high = self.interval
-        return f"{self.value:.4f} [{low:.4f}, {high:.4f}]"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,7 +138,7 @@ def spent_and_last_z(
 ) -> tuple[Sequence[float], float]:
     """The error spent by the end of each stage, and the z that the last one asks for."""
     if isinstance(made, GroupSequentialDesign):
-        spent = spent_by(SPENDING[made.spending], times, alpha)
+        spent = made.spent(times, alpha)
         return spent, z_boundaries(times, spent)[-1]
     return (alpha,) * len(times), z_at_end(alpha)
 
@@ -175,7 +158,7 @@ def measure(world: World, years: int, better: int) -> list[Line]:
             whole = looks(name, world, sums_WGY[0], ALPHA, DRAWS, start)
             found[0] += int(whole.promoted(stops=False).sum())
             found[1] += int(year(name, world, sums_WGY, start).sum())
-    stated = float(ndtr(GAIN / world.deviation(GAIN) + ndtri(PAID[0])))
+    spread = spread_of(world)
     return [
         Line(
             world=world.name,
@@ -183,13 +166,33 @@ def measure(world: World, years: int, better: int) -> list[Line]:
             one_look=Share(hits=one, of=years),
             year=Share(hits=all_looks, of=years),
             power=Share(hits=promoted, of=better),
-            stated=stated,
+            stated=stated(name, spread),
             rows_better=rows,
             rows_equal=first_looks(name, world, 0.0, better)[1],
         )
         for name, (one, all_looks) in errors.items()
         for promoted, rows in [first_looks(name, world, GAIN, better)]
     ]
+
+
+def spread_of(world: World) -> Spread:
+    """How the differences of better challengers vary in a world."""
+    sizes_G = world.sizes_G
+    sums_G = world.sums(np.random.default_rng(0), years=1, weeks=1, gain=GAIN)[0][:, 0]
+    rows, scale = float(sizes_G.sum()), lattice(sums_G)
+    return Spread(
+        variance=world.deviation(GAIN) ** 2 * rows,
+        clumping=float((sizes_G**2).sum()) / rows,
+        step=1 / scale if scale else 0.0,
+        rows_per_group=rows / len(sizes_G),
+        largest=float(sizes_G.max()),
+    )
+
+
+def stated(name: str, spread: Spread) -> float:
+    """The power that a report would state, had it measured the spread without error."""
+    rules = GateRules(alpha=ALPHA, min_gain=MIN_GAIN, design=DESIGNS[name])
+    return power(spread, GAIN, rows=ROWS, alpha=PAID[0], rules=rules)
 
 
 def year(name: str, world: World, sums_WGY: Floats, start: int) -> Floats:
@@ -225,31 +228,33 @@ def table(lines: Sequence[Line]) -> str:
 
 
 def main() -> None:
-    """Runs all worlds, writes JSON and, where asked for, a table."""
+    """Runs all worlds, writes JSON and, where asked for, tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a sixteenth of the years")
+    parser.add_argument("--only", choices=("designs", "slices"), help="one of the two tables")
     parser.add_argument("--json", type=Path, required=True)
     parser.add_argument("--table", type=Path)
     arguments = parser.parse_args()
-    years, better = (250, 250) if arguments.quick else (4000, 2000)
     started = time.monotonic()
-    lines: list[Line] = []
-    for world in worlds():
-        lines += measure(world, years, better)
-        print(f"{time.monotonic() - started:6.0f} s  {world.name}", flush=True)
-    found = {
-        "seed": SEED,
-        "rows": ROWS,
-        "years": years,
-        "better": better,
-        "cores": os.cpu_count(),
-        "seconds": time.monotonic() - started,
-        "lines": [asdict(line) for line in lines],
-    }
+    found: dict[str, object] = {"seed": SEED, "rows": ROWS, "cores": os.cpu_count()}
+    tables: list[str] = []
+    if arguments.only != "slices":
+        years, better = (250, 250) if arguments.quick else (4000, 2000)
+        lines: list[Line] = []
+        for world in worlds():
+            lines += measure(world, years, better)
+            print(f"{time.monotonic() - started:6.0f} s  {world.name}", flush=True)
+        found |= {"years": years, "better": better, "lines": [asdict(x) for x in lines]}
+        tables.append(table(lines))
+    if arguments.only != "designs":
+        parts = slices.measure(SEED, worlds=50 if arguments.quick else 800)
+        found["slices"] = [asdict(x) for x in parts]
+        tables.append(slices.table(parts))
+    found["seconds"] = time.monotonic() - started
     arguments.json.write_text(json.dumps(found, indent=1))
     if arguments.table:
-        arguments.table.write_text(table(lines))
-    print(table(lines))
+        arguments.table.write_text("\n".join(tables))
+    print("\n".join(tables))
 
 
 if __name__ == "__main__":

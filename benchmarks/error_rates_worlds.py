@@ -71,8 +71,9 @@ class World:
             gain: true difference of the mean scores.
         """
         shift = _shift(self.latent, gain)
-        order = np.random.default_rng(0).permutation(ROWS) / ROWS  # time says nothing of the group
-        hard_EY = self.latent.base(order)[:, None] + ALIKE**0.5 * rng.normal(size=(ROWS, years))
+        rows = len(self.group_E)
+        order = np.random.default_rng(0).permutation(rows) / rows  # time says nothing of the group
+        hard_EY = self.latent.base(order)[:, None] + ALIKE**0.5 * rng.normal(size=(rows, years))
         champion_EY = self._own(rng, years)
         found = np.empty((weeks, self.sizes_G.size, years))
         for week in range(weeks):
@@ -87,12 +88,12 @@ class World:
 
     def _own(self, rng: np.random.Generator, years: int) -> Floats:
         shared_GY = rng.normal(size=(self.sizes_G.size, years)) * self.within**0.5
-        own_EY = rng.normal(size=(ROWS, years)) * (1 - self.within) ** 0.5
+        own_EY = rng.normal(size=(len(self.group_E), years)) * (1 - self.within) ** 0.5
         return (1 - ALIKE) ** 0.5 * (shared_GY[self.group_E] + own_EY)
 
     def deviation(self, gain: float) -> float:
         """Returns the standard error of the weighted mean difference over all rows."""
-        sums_GY = self.sums(np.random.default_rng(1), years=2000, weeks=1, gain=gain)[0]
+        sums_GY = self.sums(np.random.default_rng(1), years=8000, weeks=1, gain=gain)[0]
         return float((sums_GY.sum(axis=0) / self.weight_E.sum()).std())
 
 
@@ -131,13 +132,13 @@ def _falling(at: Floats) -> Floats:
     return ndtri(0.8 - 0.4 * at)
 
 
-def worlds() -> tuple[World, ...]:
+def worlds(rows: int = ROWS) -> tuple[World, ...]:
     """Returns all worlds; group sizes and weights are the same at every call."""
     rng = np.random.default_rng(3)
-    single, ones = np.arange(ROWS), np.ones(ROWS)
-    sizes = rng.integers(1, 7, size=ROWS)
-    clustered = np.repeat(np.arange(ROWS), sizes)[:ROWS]
-    weights = np.minimum(rng.lognormal(sigma=0.8, size=ROWS), 6.0)
+    single, ones = np.arange(rows), np.ones(rows)
+    sizes = rng.integers(1, 7, size=rows)
+    clustered = np.repeat(np.arange(rows), sizes)[:rows]
+    weights = np.minimum(rng.lognormal(sigma=0.8, size=rows), 6.0)
     right, graded = Latent(_right, _constant(0.6)), Latent(_graded, _constant(0.6))
     return (
         World("binary", right, single, ones),

@@ -17,7 +17,7 @@ from tests.unit.lm.virtual import JumpClock
 from upturn.events import Feedback, Request, write_log
 from upturn.lm.connect import connect_engine
 from upturn.lm.steady import SteadyEngine
-from upturn.pipeline.turn import World
+from upturn.pipeline.seams import World
 from upturn.programs import Program
 from upturn.records import Candidate
 from upturn.testing.engine import FakeEngine

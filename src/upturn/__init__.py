@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from upturn.finetune.local_lm import local_lm
     from upturn.finetune.provider import UpturnProvider
 
-__version__ = "0.4.0"
+__version__ = "0.5.0"
 
 __all__ = [
     "Client",

@@ -121,6 +121,7 @@ class Row:
         latency_s, cost_usd, input_tokens, output_tokens: summed over the row's model calls.
         calls: model calls the row made; cached_calls: how many of these were not paid for now.
         slices: the example's slices.
+        runs: the runs that this row sums up, where the example was run several times.
     """
 
     example_id: str
@@ -138,6 +139,7 @@ class Row:
     calls: int = 0
     cached_calls: int = 0
     slices: Mapping[str, str] = field(default_factory=dict)
+    runs: tuple[Row, ...] = ()
 
     @property
     def value(self) -> float | None:
@@ -167,7 +169,7 @@ class Candidate:
         choices: where it came from, e.g. ``{"predict.instruction": "i-seed"}``; not part of the id.
         settings: how it is run, where that differs from the config: ``temperature`` (number),
             ``adapter`` ("chat", "json", "xml"), ``module`` ("predict", "cot"), ``model`` (a name),
-            ``weights`` (a trained adapter's id).
+            ``weights`` (a trained adapter's id), ``rollout`` (which of several answers).
     """
 
     states: Mapping[str, PromptState]

@@ -1,22 +1,27 @@
-"""Which version of a program is the champion: registered versions and one alias.
+"""Which version of a program is the champion: registered versions and two aliases.
 
-The alias has no history: the ledger keeps who promoted what, and when.
+``champion`` runs, ``staging`` waits for approval. An alias has no history: the ledger keeps who
+promoted what, and when. A tag of the model says which entry of the ledger the alias stands for.
 """
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from upturn.errors import CorruptionError
 from upturn.records import Candidate, Json
-from upturn.tracking.mlflow import clean_name, note
+from upturn.tracking import mlflow_aliases as aliases
+from upturn.tracking.mlflow import note
 from upturn.tracking.mlflow_client import check_name, storage_errors, tracking_uri_set
+from upturn.tracking.mlflow_heads import HEAD, read_heads
 from upturn.tracking.mlflow_store import MlflowStore
+from upturn.tracking.mlflow_upload import log_metrics, log_model
 from upturn.tracking.versions import (
     MANIFEST,
+    OVERRIDE,
+    Aliases,
     RegisteredVersion,
     VersionInfo,
     build_files,
@@ -28,23 +33,15 @@ from upturn.tracking.versions import (
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
-__all__ = ["MlflowRegistry", "RegisteredVersion", "Registry", "VersionInfo"]
+__all__ = ["Aliases", "MlflowRegistry", "RegisteredVersion", "Registry", "VersionInfo"]
 
-ALIAS = "champion"
 _MANIFEST_TAG = "manifest_sha256"
-_DESCRIPTION_LIMIT = 5_000
+_DESCRIPTION_LIMIT, _TAG_LIMIT = 5_000, 1_000
 _ABOUT = (
     "States of one DSPy program: instructions and demos, as plain files. The version with alias "
-    "`champion` is the one in production; `upturn history` says who moved it, when and why."
+    "`champion` is the one in production, that with `staging` waits for `upturn approve`; "
+    "`upturn history` says who moved them, when and why."
 )
-# Metric of the logged model -> field of the gate's report.
-_METRICS = {
-    "holdout/score": "challenger_score",
-    "holdout/effect": "effect",
-    "holdout/low": "low",
-    "holdout/high": "high",
-    "holdout/rows": "n",
-}
 
 
 class Registry(Protocol):
@@ -91,6 +88,34 @@ class Registry(Protocol):
             InputError: there is no such version.
             CorruptionError: its files do not match their hashes; the alias stays.
         """
+        ...
+
+    def aliases(self, program: str) -> Aliases:
+        """Returns which versions the aliases name. Reads no version's files."""
+        ...
+
+    def set_staging(self, program: str, version: str) -> None:
+        """Says which version waits for approval; "" for none.
+
+        Raises:
+            InputError, CorruptionError: as ``set_champion``.
+        """
+        ...
+
+    def settle(self, program: str, entry: str) -> None:
+        """Notes the hash of the ledger's entry that the champion alias now stands for."""
+        ...
+
+    def heads(self) -> dict[str, str]:
+        """Returns program -> ledger's head, of every program that has one; see ``mirror``."""
+        ...
+
+    def mirror(self, program: str, head: str) -> None:
+        """Keeps ``number:hash`` of the ledger's last entry with a program that has versions."""
+        ...
+
+    def mark_override(self, program: str, version: str, because: str) -> None:
+        """Notes in a version's tags that it was promoted without the gate's word, and why."""
         ...
 
     def versions(self, program: str) -> list[VersionInfo]:
@@ -140,8 +165,8 @@ class MlflowRegistry:
                 if (known.tags.get("turn"), known.tags.get("candidate")) == (turn, candidate.id):
                     return str(known.version)
             self._ensure_model(program)
-            model = self._log_model(candidate, program, content, tags, run_id)
-            self._log_metrics(model, report_json, run_id)
+            model = log_model(self._store, candidate, program, content, tags, run_id)
+            log_metrics(self._client, model, report_json, run_id)
             with tracking_uri_set(self._store.uri):
                 made = self._client.create_model_version(
                     program,
@@ -154,16 +179,42 @@ class MlflowRegistry:
         return str(made.version)
 
     def champion(self, program: str) -> RegisteredVersion | None:
-        version = self._champion_version(program)
+        version = self.aliases(program).champion
         return self.load(program, version) if version else None
 
     def set_champion(self, program: str, version: str) -> None:
         self.load(program, version)
         with storage_errors(self._store.where):
-            self._client.set_registered_model_alias(program, ALIAS, version)
+            aliases.point(self._client, program, aliases.CHAMPION, version)
+
+    def aliases(self, program: str) -> Aliases:
+        with storage_errors(self._store.where):
+            return aliases.read(self._client, check_name(program))
+
+    def set_staging(self, program: str, version: str) -> None:
+        if version:
+            self.load(program, version)
+        with storage_errors(self._store.where):
+            aliases.point(self._client, program, aliases.STAGING, version)
+
+    def settle(self, program: str, entry: str) -> None:
+        with storage_errors(self._store.where):
+            self._client.set_registered_model_tag(program, aliases.SETTLED, entry)
+
+    def heads(self) -> dict[str, str]:
+        with storage_errors(self._store.where):
+            return read_heads(self._client)
+
+    def mirror(self, program: str, head: str) -> None:
+        with storage_errors(self._store.where):
+            self._client.set_registered_model_tag(program, HEAD, head)
+
+    def mark_override(self, program: str, version: str, because: str) -> None:
+        with storage_errors(self._store.where):
+            self._client.set_model_version_tag(program, version, OVERRIDE, because[:_TAG_LIMIT])
 
     def versions(self, program: str) -> list[VersionInfo]:
-        champion = self._champion_version(program)
+        named = self.aliases(program)
         with storage_errors(self._store.where):
             found = self._versions(program)
         return [
@@ -173,8 +224,10 @@ class MlflowRegistry:
                 turn=v.tags.get("turn", ""),
                 candidate_id=v.tags.get("candidate", ""),
                 verdict=v.tags.get("verdict", ""),
-                is_champion=str(v.version) == champion,
+                is_champion=str(v.version) == named.champion,
                 stale="stale" in v.tags,
+                is_staged=str(v.version) == named.staging,
+                override=v.tags.get(OVERRIDE, ""),
             )
             for v in found
         ]
@@ -191,18 +244,6 @@ class MlflowRegistry:
         found = list(self._client.search_model_versions(query, max_results=10_000))
         return sorted(found, key=lambda v: -int(v.version))
 
-    def _champion_version(self, program: str) -> str:
-        from mlflow.exceptions import MlflowException
-
-        with storage_errors(self._store.where):
-            try:
-                found = self._client.get_model_version_by_alias(check_name(program), ALIAS)
-            except MlflowException as error:
-                if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
-                    return ""
-                raise
-        return str(found.version)
-
     def _ensure_model(self, program: str) -> None:
         from mlflow.exceptions import MlflowException
 
@@ -212,46 +253,9 @@ class MlflowRegistry:
             if error.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
 
-    def _log_model(
-        self,
-        candidate: Candidate,
-        program: str,
-        content: Mapping[str, bytes],
-        tags: Mapping[str, str],
-        run_id: str,
-    ) -> str:
-        """Returns the id of a logged model that holds the files; never by an MLflow flavour, whose
-        pickles would hold the model's key."""
-        model = self._client.create_logged_model(
-            self._store.experiment(program),
-            name=f"{program}-{candidate.id}",
-            source_run_id=run_id or None,
-            tags=dict(tags),
-            params={clean_name(k): v[:500] for k, v in candidate.choices.items()},
-            model_type="dspy-program",
-        )
-        with tempfile.TemporaryDirectory(prefix="upturn-") as folder:
-            for name, data in content.items():
-                (Path(folder) / name).write_bytes(data)
-            self._client.log_model_artifacts(model.model_id, folder)
-        self._client.finalize_logged_model(model.model_id, "READY")
-        return model.model_id
-
-    def _log_metrics(self, model: str, report: Mapping[str, Json], run_id: str) -> None:
-        from mlflow.entities import Metric
-
-        if not run_id:
-            return
-        values = {name: report.get(field) for name, field in _METRICS.items()}
-        metrics = [
-            Metric(name, float(value), 0, 0, model_id=model)
-            for name, value in values.items()
-            if value is not None
-        ]
-        self._client.log_batch(run_id, metrics=metrics)
-
     def _read(self, program: str, version: ModelVersion) -> RegisteredVersion:
         import mlflow.artifacts
+        from mlflow.exceptions import MlflowException
 
         model_id = str(version.source).removeprefix("models:/")
         location = str(self._client.get_logged_model(model_id).artifact_location)
@@ -260,7 +264,10 @@ class MlflowRegistry:
                 mlflow.artifacts.download_artifacts(location, tracking_uri=self._store.uri)
             )
             content = {p.name: p.read_bytes() for p in folder.iterdir() if p.is_file()}
-        except FileNotFoundError as error:
+        except (FileNotFoundError, MlflowException) as error:
+            code = getattr(error, "error_code", "RESOURCE_DOES_NOT_EXIST")
+            if code != "RESOURCE_DOES_NOT_EXIST":
+                raise
             raise CorruptionError(
                 f"the files of {program} version {version.version} must exist",
                 where=location,

@@ -9,7 +9,7 @@ import pytest
 
 from upturn.errors import CorruptionError, InputError
 from upturn.records import Candidate, PromptState
-from upturn.registry import MlflowRegistry, Registry
+from upturn.registry import Aliases, MlflowRegistry, Registry
 from upturn.testing.tracker import MemoryRegistry, migrated_store
 
 SEED = Candidate(
@@ -125,3 +125,28 @@ def test_settings_and_their_choices_come_back(registry: Registry) -> None:
     loaded = registry.load("triage", register(registry, candidate))
     assert loaded.candidate == candidate
     assert loaded.candidate.id != SEED.id
+
+
+def test_aliases_and_marks_are_kept_apart(registry: Registry) -> None:
+    assert registry.aliases("triage") == Aliases()
+    first, second = register(registry), register(registry, BETTER, "t2")
+    registry.set_staging("triage", second)
+    assert registry.aliases("triage") == Aliases(staging=second)
+    registry.set_champion("triage", first)
+    registry.settle("triage", "a" * 64)
+    assert registry.aliases("triage") == Aliases(champion=first, staging=second, settled="a" * 64)
+    assert [(v.is_staged, v.is_champion) for v in registry.versions("triage")] == [
+        (True, False),
+        (False, True),
+    ]
+    registry.set_staging("triage", "")
+    registry.set_staging("triage", "")  # there is none any more, which is no error
+    assert registry.aliases("triage").staging == ""
+    with pytest.raises(InputError, match="got '9'"):
+        registry.set_staging("triage", "9")
+
+
+def test_an_override_is_kept_with_its_reason(registry: Registry) -> None:
+    register(registry)
+    registry.mark_override("triage", "1", "we <b>must</b> | today")
+    assert [v.override for v in registry.versions("triage")] == ["we <b>must</b> | today"]

@@ -16,7 +16,7 @@ from upturn.events import Feedback, Request, Role, Signal, write_log
 from upturn.lm.connect import connect_engine
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Silent
-from upturn.pipeline.turn import World
+from upturn.pipeline.seams import World
 from upturn.testing.engine import FakeEngine
 from upturn.testing.tracker import MemoryRegistry, MemoryTracker
 

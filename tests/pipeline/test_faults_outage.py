@@ -1,10 +1,15 @@
 """Calls that fail, hang or answer garbage: no broken promotion, nothing paid for twice."""
 
+from dataclasses import replace
+
 from dspy.lm15 import AuthError, ServerError, TimeoutError, TransportError
 
 from tests.pipeline.conftest import answer
-from tests.pipeline.faults import Faulty, champion, entries, run, share
+from tests.pipeline.faults import SMALL, Faulty, champion, entries, run, share
 from upturn.ledger import EntryKind
+from upturn.pipeline.progress import Silent
+from upturn.pipeline.turn import run_turn
+from upturn.testing.engine import FakeEngine
 from upturn.tracking import TurnStatus
 
 LOST = (ServerError, TimeoutError, TransportError)
@@ -75,3 +80,29 @@ def test_a_key_that_is_revoked_in_mid_run_stops_the_turn_and_says_so(project):
     faulty.fail = lambda key, attempt, answered: None
     assert run(project).verdict == "PROMOTE"
     assert faulty.paid_twice == []
+
+
+def test_a_champion_that_cannot_run_today_is_no_verdict_and_its_look_is_kept(project):
+    steps: list[str] = []
+
+    class Steps(Silent):
+        def step(self, name, detail=""):
+            steps.append(name)
+
+    def down(request):
+        # The program as written has no demos; while the gate is open, nobody answers it.
+        gone = (
+            "gate" in steps and len(request.messages) == 1 and "[[ ##" in request.messages[0].text
+        )
+        return ServerError("down") if gone else None
+
+    project.engine = FakeEngine(answer, fail=down)
+    world = replace(project.world(), progress=Steps())
+    result = run_turn(project.parts(*SMALL), world)
+    assert (result.verdict, result.promoted, champion(project)) == ("INCONCLUSIVE", False, "1")
+    assert "were lost to outages" in " ".join(result.reasons)
+    assert entries(project).count(EntryKind.LOOK) == 1
+
+    project.engine = FakeEngine(answer)
+    resumed = run(project)
+    assert (resumed.verdict, resumed.turn, resumed.looks) == ("PROMOTE", result.turn, 1)

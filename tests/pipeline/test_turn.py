@@ -168,11 +168,11 @@ def test_promotion_ask_registers_and_waits(project):
 
 
 def test_a_roll_back_is_not_undone_by_running_again(project):
-    from upturn.pipeline.release import Releases
+    from upturn.pipeline.releases.release import Releases
 
     run_turn(project.parts(), project.world())
     releases = Releases(project.registry, ledger_with_clock(project), "tickets")
-    assert releases.rollback(to=None, who="tester", reason="worse in use") == "1"
+    assert releases.rollback(to=None, who="tester", because="worse in use") == "1"
     again = run_turn(project.parts(), project.world())
     assert again.repeated
     assert not again.promoted

@@ -20,7 +20,7 @@ from tests.pipeline.weighing import (
 )
 from upturn.errors import ConfigError, ModelError
 from upturn.ledger import Ledger
-from upturn.pipeline.release import Releases
+from upturn.pipeline.releases.release import Releases
 from upturn.pipeline.turn import run_turn
 from upturn.tracking import RunKind
 from upturn.weights.adapter import FILES
@@ -92,12 +92,12 @@ def test_an_adapter_enters_first_under_the_prompt_it_was_trained_under(promoted)
 def test_rolling_back_and_forth_moves_prompt_and_weights_as_one(promoted):
     project, adapter, _ = promoted
     moved = releases(project)
-    assert moved.rollback(to=None, who="tester", reason="worse in use") == "1"
+    assert moved.rollback(to=None, who="tester", because="worse in use") == "1"
     assert champion(project).candidate.settings == {}
     project.engine = Weighed({})
     run_turn(project.parts(*LOCAL, "promotion=ask"), project.world())
     assert project.engine.put_on == []
-    moved.rollback(to="2", who="tester", reason="it was not the weights")
+    moved.rollback(to="2", who="tester", because="it was not the weights")
     assert champion(project).candidate.settings == {"weights": adapter.id}
 
 
@@ -106,7 +106,8 @@ def test_a_champions_adapter_comes_back_out_of_its_version(promoted):
     shutil.rmtree(project.root / "mlruns" / "adapters")
     shutil.rmtree(project.root / "mlruns" / "jobs")
     project.engine = Weighed({adapter.id: skilled})
-    second = run_turn(project.parts(*LOCAL), project.world())
+    # A second look that promotes nothing withholds its scores.
+    second = run_turn(project.parts(*LOCAL, "gate.scores=exact"), project.world())
     assert second.turn != first.turn
     assert second.verdict == "HOLD"
     assert second.baseline_score == 1.0  # what runs now ran with its weights
@@ -160,7 +161,7 @@ def test_an_adapter_of_another_base_is_refused_before_anything_is_paid(project, 
 
 def test_another_adapter_is_another_question_and_another_name_is_none(promoted, kept):
     project, adapter, first = promoted
-    releases(project).rollback(to="1", who="tester", reason="asked again from the same start")
+    releases(project).rollback(to="1", who="tester", because="asked again from the same start")
     trained(project, kept, job="renamed")
     known = run_turn(project.parts(*LOCAL, "search.space.weights=[renamed]"), project.world())
     assert known.repeated

@@ -39,7 +39,7 @@ def promoted(project, kept):
 
 def test_a_version_with_weights_is_compared_with_its_weights(promoted):
     project, adapter = promoted
-    found = compare_versions(project.config, "seed", "champion", project.world())
+    found = compare_versions(project.parts(), ["seed", "champion"], project.world())
     assert found.b.score == 1.0
     assert found.effect == pytest.approx(1.0 - found.a.score)
     assert f"weights: none -> {adapter.id}" in found.patch

@@ -67,9 +67,11 @@ def test_history_tells_looks_and_decisions(finished: Finished, upturn: Upturn):
     told = upturn("history", "--json").json
     assert (told["promotions"], told["looks"], told["rollbacks"]) == (0, 1, 0)
     assert [e["kind"] for e in told["entries"]] == ["adoption", "look", "decision"]
-    assert upturn("history", "nobody", "--json").json["entries"] == []
+    nobody = upturn("history", "nobody", "--json")
+    assert (nobody.code, nobody.out) == (2, "")
+    assert "got 'nobody'" in nobody.err
     shown = upturn("history", "tickets").out
-    assert f"PROMOTE {finished.first.effect:+.3f}" in shown.replace("\n", " ")
+    assert f"PROMOTE {finished.first.effect:+.3f}" in " ".join(shown.split())
 
 
 def test_ls_lists_configs_snapshots_turns_and_versions(finished: Finished, upturn: Upturn):
@@ -88,7 +90,7 @@ def test_ls_works_in_an_empty_folder_and_writes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upturn: Upturn
 ):
     monkeypatch.chdir(tmp_path)
-    empty = {"configs": [], "snapshots": [], "turns": [], "versions": []}
+    empty = {"configs": [], "snapshots": [], "turns": [], "versions": [], "unsettled": {}}
     assert upturn("ls", "--json").json == empty
     assert "none yet" in upturn("ls").out
     assert list(tmp_path.iterdir()) == []
@@ -106,12 +108,12 @@ def test_ls_and_export_do_not_wait_for_a_run_and_promote_refuses(
 
 
 def test_promote_roll_back_and_what_the_ledger_keeps(finished: Finished, upturn: Upturn):
-    promoted = upturn("promote", "tickets", "2", "--reason", "looks good", "--json")
-    assert promoted.json == {"program": "tickets", "champion": "2"}
+    promoted = upturn("promote", "tickets", "2", "--because", "looks good", "--json")
+    assert promoted.json == {"program": "tickets", "champion": "2", "override": False}
     again = upturn("promote", "tickets", "2")
     assert again.code == 2
     assert "is the champion already" in again.err
-    back = upturn("rollback", "tickets", "--reason", "worse in use", "--json")
+    back = upturn("rollback", "tickets", "--because", "worse in use", "--json")
     assert back.json == {"program": "tickets", "champion": "1"}
     told = upturn("history", "tickets", "--json").json
     assert (told["promotions"], told["rollbacks"]) == (1, 1)
@@ -132,8 +134,9 @@ def test_promote_refuses_what_no_gate_promoted(finished: Finished, upturn: Uptur
     refused = upturn("promote", "tickets", "1")
     assert (refused.code, refused.out) == (2, "")
     assert "was not promoted by a gate" in refused.err
-    assert "--force" in refused.err
-    assert upturn("promote", "tickets", "1", "--force", "--json").json["champion"] == "1"
+    assert "--override --because" in refused.err
+    forced = upturn("promote", "tickets", "1", "--override", "--because", "a test", "--json")
+    assert forced.json["champion"] == "1"
 
 
 def test_export_leaves_a_folder_that_loads_without_upturn(finished: Finished, upturn: Upturn):

@@ -62,3 +62,13 @@ def test_a_bad_line_is_named_by_file_and_line(files, upturn: Upturn):
     assert f"error: {files[1]}:2: key must be one of id, group, score" in ran.err
     assert "did you mean score?" in ran.err
     assert "next: " in ran.err
+
+
+def test_a_design_takes_its_settings(files, upturn: Upturn):
+    options = ["--design", "group_sequential", "--design-setting", "stages=2"]
+    sides = ["--baseline", files[0], "--challenger", files[1]]
+    ran = upturn("gate", *sides, *options, "--design-setting", "spending=pocock", "--json")
+    assert (ran.code, ran.json["staged"]["stages"]) == (0, 2)
+    ran = upturn("gate", *sides, *options, "--design-setting", "stagse=2")
+    assert ran.code == 2
+    assert "did you mean stages?" in ran.err

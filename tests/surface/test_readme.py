@@ -17,7 +17,8 @@ from upturn.events import write_log
 from upturn.lm.connect import connect_engine, identify
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Silent
-from upturn.pipeline.turn import World, run_turn
+from upturn.pipeline.seams import World
+from upturn.pipeline.turn import run_turn
 from upturn.pipeline.world import mlflow_store
 from upturn.quickstart import generate
 from upturn.quickstart.project import LOG, write_project
@@ -81,7 +82,7 @@ def project(tmp_path_factory):
 
 def test_there_are_blocks_to_run():
     assert len(BLOCKS) == 5
-    assert len(COMMANDS) == 15
+    assert len(COMMANDS) == 18
     assert len(PYTHON) == 1
 
 

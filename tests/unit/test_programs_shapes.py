@@ -122,7 +122,8 @@ def test_settings_are_read_and_the_rest_is_as_the_config_has_it():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"adaptor": "xml"}, "temperature, adapter, module, model, weights, got 'adaptor'"),
+        ({"adaptor": "xml"}, "module, model, weights, rollout, got 'adaptor'"),
+        ({"rollout": -1}, "rollout must be a whole number >= 0, got -1"),
         ({"weights": "v1"}, "weights must be an adapter's id, 12 hex digits, got 'v1'"),
         ({"adapter": "yaml"}, "adapter must be one of chat, json, xml, got 'yaml'"),
         ({"module": "react"}, "module must be one of predict, cot, got 'react'"),

@@ -80,7 +80,7 @@ def _check_exposure(host: str, no_token: bool, loopback: bool) -> None:
     if no_token:
         raise InputError(
             f"--no-token must stay on loopback, got --host {host}",
-            fix="upturn collect --token-file PATH, or --host 127.0.0.1",
+            fix="upturn collect --token-file PATH …, or --host 127.0.0.1",
         )
     _warn(
         f"listening on {host}: other machines can reach this collector, and tokens and user texts "

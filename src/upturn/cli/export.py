@@ -1,4 +1,4 @@
-"""``upturn export``: a version as plain files, or its weights for a model server."""
+"""``upturn export``: a version as a folder that answers alone, or its weights for a server."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import typer
 from upturn.cli import console
 from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Tracking, WorkspacePath
 
+BUNDLE = "bundle"
+AUTO = "auto"
+
 if TYPE_CHECKING:
     from upturn.export.serving import Options
     from upturn.pipeline.serving import Found
@@ -20,8 +23,8 @@ def export(
         str,
         typer.Argument(
             metavar="VERSION",
-            help="A program (its champion) or PROGRAM@NUMBER; with --to also an adapter's id or "
-            "folder, or a finished job.",
+            help="A program (its champion) or PROGRAM@NUMBER; for a server also an adapter's id "
+            "or folder, or a finished job.",
         ),
     ],
     version: Annotated[
@@ -29,22 +32,22 @@ def export(
     ] = None,
     out: Annotated[Path | None, typer.Option("--out", help="The folder to write.")] = None,
     to: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--to",
-            help="A server for the weights: peft, vllm, sglang, lorax, merged, gguf or ollama. "
-            "Without it: prompt and manifest.",
+            help="bundle: prompt, program and predict.py, which needs DSPy only. Or a server for "
+            "the weights: peft, vllm, sglang, lorax, merged, gguf or ollama.",
         ),
-    ] = None,
+    ] = BUNDLE,
     base: Annotated[
         str | None, typer.Option("--base", help="The base model's folder, where it has moved.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="What the server calls it; with --to.")
+        str | None, typer.Option("--name", help="What the server calls the weights.")
     ] = None,
     dtype: Annotated[
         str, typer.Option("--dtype", help="Of merged weights: auto (the base's), f32, f16, bf16.")
-    ] = "auto",
+    ] = AUTO,
     max_lora_rank: Annotated[
         int | None, typer.Option("--max-lora-rank", help="The server's limit, where it has one.")
     ] = None,
@@ -52,8 +55,8 @@ def export(
     tracking: Tracking = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write a version as plain files, or its weights as a model server takes them."""
-    if to is not None:
+    """Write a version as a folder that answers without Upturn, or its weights for a server."""
+    if to != BUNDLE:
         from upturn.export.serving import target
         from upturn.export.serving.base import checked_options
         from upturn.pipeline.serving import source
@@ -63,7 +66,19 @@ def export(
         asked = checked_options(name=name or found.name, dtype=dtype, max_lora_rank=max_lora_rank)
         _weights(found, to, out or Path("exported") / f"{found.name}-{to}", asked, as_json)
         return
+    _refuse_options(base=base, name=name, dtype=dtype, max_lora_rank=max_lora_rank)
     _bundle(program, version, out, workspace, tracking, as_json)
+
+
+def _refuse_options(**asked: str | int | None) -> None:
+    from upturn.errors import InputError
+
+    given = [f"--{n.replace('_', '-')}" for n, v in asked.items() if v not in (None, AUTO)]
+    if given:
+        raise InputError(
+            f"{', '.join(given)} is for the weights of a server, and --to is {BUNDLE}",
+            fix="name the server: --to vllm",
+        )
 
 
 def _bundle(
@@ -74,24 +89,26 @@ def _bundle(
     tracking: str,
     as_json: bool,
 ) -> None:
-    from upturn.errors import InputError
     from upturn.export import export_version
-    from upturn.pipeline.store import open_registry
+    from upturn.pipeline.bundling import bundle_of
 
-    program, _, number = program.replace("@", "/").partition("/")
-    wanted = version or number
-    with open_registry(workspace, uri=tracking) as registry:
-        found = registry.load(program, wanted) if wanted else registry.champion(program)
-    if found is None:
-        raise InputError(f"{program} has no champion", fix="upturn ls")
-    folder = export_version(found, out or Path("exported") / program)
+    made = bundle_of(program, workspace=workspace, version=version, tracking=tracking)
+    found = made.found
+    console.progress().step("export", "bundle: writes it, then reads it back without Upturn")
+    out = out or Path("exported") / found.program
+    folder = export_version(found, out, standalone=made.standalone)
     if as_json:
-        console.answer({"program": program, "version": found.version, "folder": str(folder)})
-    else:
-        console.say(f"{program} version {found.version} is in {folder}")
-        state = f"program.load('{folder}/program.json')"
-        whole = f"upturn.export.load_bundle('{folder}')"
-        console.say(f"  load it: {whole if found.candidate.settings else state}")
+        told = {"program": found.program, "version": found.version, "folder": str(folder)}
+        console.answer(told)
+        return
+    console.say(f"{found.program} version {found.version} is in {folder}")
+    asked = made.standalone.asked
+    named = "" if asked.model else "--model openai/NAME "
+    holes = ", ".join(f'"{name}": "…"' for name in made.standalone.program.fields.inputs)
+    console.say(f"  needs: {', '.join(made.standalone.packages())}; see requirements.txt")
+    console.say(f"  run it: python {folder}/predict.py {named}'{{{holes}}}'")
+    if asked.why:
+        console.say(f"  {asked.why}")
 
 
 def _weights(found: Found, to: str, out: Path, asked: Options, as_json: bool) -> None:

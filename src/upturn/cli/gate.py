@@ -25,23 +25,46 @@ def gate(
     design: Annotated[
         str, typer.Option("--design", help="When rows are looked at, e.g. group_sequential.")
     ] = "fixed",
+    design_setting: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--design-setting", help="One of the design's own, e.g. stages=4; repeatable."
+        ),
+    ] = None,
     alpha: Annotated[
         float, typer.Option("--alpha", help="One-sided error level of this look at these rows.")
     ] = 0.05,
     min_gain: Annotated[
         float, typer.Option("--min-gain", help="The smallest gain worth a release.")
     ] = 0.0,
+    ci: Annotated[
+        bool,
+        typer.Option("--ci", help="Write Markdown, to $GITHUB_STEP_SUMMARY where that is set."),
+    ] = False,
+    summary: Annotated[
+        Path | None, typer.Option("--summary", help="Write the same Markdown to a file (.md).")
+    ] = None,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Write JUnit XML: the verdict, and each guard.")
+    ] = None,
     as_json: AsJson = False,
 ) -> int:
     """Decide over two files of rows; exits 0 on PROMOTE, 3 on HOLD or INCONCLUSIVE."""
+    from upturn.cli.gate_ci import Outputs
     from upturn.gate import GateRules
     from upturn.gate import design as named
-    from upturn.gate.files import decide_files
+    from upturn.gate.files import decide_files, settings_of
 
-    rules = GateRules(min_gain=min_gain, alpha=alpha, design=named(design))
+    outputs = Outputs(ci=ci, summary=summary, junit=junit)
+    rules = GateRules(
+        min_gain=min_gain, alpha=alpha, design=named(design, settings_of(design_setting or []))
+    )
     report = decide_files(baseline, challenger, rules=rules)
+    told = outputs.write(report)
     if as_json:
         console.answer(report.to_json())
+    elif ci:
+        console.say(told)
     else:
         _show(report)
     return 0 if report.verdict == "PROMOTE" else STRICT_EXIT
@@ -50,11 +73,11 @@ def gate(
 def _show(report: GateReport) -> None:
     from upturn.report.format import counts, effect, p_equals, p_value, percent, staged
 
+    for notice in report.notices:
+        console.say(f"READ FIRST: {notice}")
     console.say(str(report.verdict))
     for reason in report.reasons:
         console.say(f"- {reason}")
-    if report.rows_needed:
-        console.say(f"- About {report.rows_needed} fresh rows would decide a gain of this size.")
     sides = (
         ("baseline", report.baseline_score, report.baseline_counts),
         ("challenger", report.challenger_score, report.challenger_counts),

@@ -23,6 +23,6 @@ Tracking = Annotated[
     str,
     typer.Option("--tracking-uri", help="The MLflow server, where the config sets tracking.uri."),
 ]
-Reason = Annotated[str, typer.Option("--reason", help="Why, for the ledger.")]
+Because = Annotated[str, typer.Option("--because", help="Why, for the ledger.")]
 
 DEFAULT_WORKSPACE = Path("mlruns")

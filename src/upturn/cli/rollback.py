@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from upturn.cli import console
-from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Program, Reason, Tracking, WorkspacePath
+from upturn.cli.options import DEFAULT_WORKSPACE, AsJson, Because, Program, Tracking, WorkspacePath
 
 
 def rollback(
@@ -15,7 +16,7 @@ def rollback(
     to: Annotated[
         str | None, typer.Option("--to", help="The version; the champion before by default.")
     ] = None,
-    reason: Reason = "rolled back by hand",
+    because: Because = "rolled back by hand",
     workspace: WorkspacePath = DEFAULT_WORKSPACE,
     tracking: Tracking = "",
     as_json: AsJson = False,
@@ -24,8 +25,9 @@ def rollback(
     from upturn.pipeline.store import open_releases
     from upturn.pipeline.world import user
 
-    with open_releases(workspace, program, uri=tracking) as releases:
-        version = releases.rollback(to=to, who=user(), reason=reason)
+    tell = partial(console.progress().step, "release")
+    with open_releases(workspace, program, uri=tracking, tell=tell) as releases:
+        version = releases.rollback(to=to, who=user(), because=because)
     if as_json:
         console.answer({"program": program, "champion": version})
     else:

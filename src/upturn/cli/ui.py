@@ -46,7 +46,7 @@ def ui(
         result = read_json(place.turn(turn) / "result.json")
         console.say(f"{result['program']}  turn {turn}  {result['verdict']}")
         for label, url in result["links"].items():
-            console.say(f"  {label:<12} {_at(url, base) if database.exists() else url}")
+            console.say(f"  {label:<22} {_at(url, base) if database.exists() else url}")
     if links_only:
         return 0
     _check_startable(database, port)

@@ -40,8 +40,12 @@ def validate(
         frozen = ", ".join(facts["frozen"])
         console.say(f"  frozen     {frozen}: compiled, so DSPy hides their predictors")
     console.say(f"  model      {facts['model']}")
+    for name, count in facts["suites"].items():
+        console.say(f"  suite      {name}: {count} rows")
     console.say("  rows       " + ", ".join(f"{k} {v}" for k, v in rows.items()))
     console.say(f"  to decide  about {facts['data']['holdout_rows_for_min_gain']} holdout rows")
+    for notice in facts["notices"]:
+        console.say(f"  notice     {notice}")
     if facts["data"]["warning"]:
         console.say(f"  warning    {facts['data']['warning']}")
 
@@ -49,7 +53,9 @@ def validate(
 def _facts(config: Path, overrides: list[str] | None) -> dict[str, console.Json]:
     from datetime import UTC, datetime
 
+    from upturn.pipeline.judging import judge_notices
     from upturn.pipeline.parts import Parts
+    from upturn.pipeline.suites import open_suites
 
     parts = Parts.load(config, overrides)
     return {
@@ -62,5 +68,7 @@ def _facts(config: Path, overrides: list[str] | None) -> dict[str, console.Json]
         "inputs": list(parts.program.fields.inputs),
         "outputs": {k: v and list(v) for k, v in parts.program.fields.outputs.items()},
         "model": parts.model.model,
+        "notices": list(judge_notices(parts)),
+        "suites": {suite.name: len(suite.bound.rows) for suite in open_suites(parts)},
         "data": parts.examine(datetime.now(UTC)),
     }

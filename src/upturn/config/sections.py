@@ -15,8 +15,10 @@ from upturn.config.data import (
     LabelsSection,
     PrivacySection,
 )
+from upturn.config.judge import CanariesSection, JudgeSection
 from upturn.config.search import SearchSection
 from upturn.config.section import Fraction, Positive, Section, did_you_mean
+from upturn.config.suites import SuiteEntry
 from upturn.errors import ConfigError
 from upturn.gate import design, design_names
 from upturn.peers import PEERS
@@ -105,14 +107,28 @@ class ForgettingSection(Section):
 class GuardsSection(Section):
     """What may not get worse, and by how much it may."""
 
+    level: float = Field(
+        default=0.05,
+        gt=0.0,
+        lt=0.5,
+        description="one-sided: how sure a guard must be of a harm",
+    )
     failure_rate_margin: float = Field(default=0.02, ge=0.0)
     failure_rate_cap: float = Field(default=0.2, ge=0.0, le=1.0)
     p95_latency_ratio: float = Field(default=2.0, ge=1.0)
     p95_latency_slack_s: float = Field(default=0.25, ge=0.0)
     cost_ratio: float = Field(default=1.5, ge=1.0)
     cost_slack_usd: float = Field(default=0.0001, ge=0.0)
-    slice_margin: float = Field(default=0.1, ge=0.0)
+    output_tokens_ratio: float = Field(default=2.0, ge=1.0)
+    output_tokens_slack: float = Field(default=200.0, ge=0.0)
+    slice_margin: float = Field(default=0.05, ge=0.0)
+    slice_level: float = Field(
+        default=0.1, gt=0.0, lt=0.5, description="the same for a family of slices, by Holm"
+    )
     slice_min_rows: Positive = 20
+    automatic_slices: bool = Field(
+        default=True, description="judge parts of the rows that nobody named, too"
+    )
     measured_min_rows: Positive = 20
     forgetting: ForgettingSection | None = Field(
         default=ForgettingSection(), description="null: an adapter may forget"
@@ -138,7 +154,26 @@ class GateSection(Section):
     design_settings: dict[str, int | float | str] = Field(
         default={}, description="the design's own, such as stages, spending or futility"
     )
+    challengers: Annotated[int, Field(ge=1, le=20)] = Field(
+        default=1, description="most finalists that are judged at one look; they share its alpha"
+    )
+    replicates: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=1, description="runs of each row on each side, for a model that answers by chance"
+    )
+    row_cost_calls: float = Field(
+        default=10.0, ge=0.0, description="what a fresh row is worth in calls, against replicates"
+    )
+    scores: Literal["ladder", "exact"] = Field(
+        default="ladder",
+        description="of later looks that promote nothing: withheld, or told as they are",
+    )
     guards: GuardsSection = GuardsSection()
+    suites: list[SuiteEntry] = Field(
+        default=[], description="rows that a challenger must pass whatever its score is"
+    )
+    judge: JudgeSection | None = Field(
+        default=None, description="the metric stands in for people: what it must show first"
+    )
 
     @model_validator(mode="after")
     def _known_design(self) -> GateSection:
@@ -191,6 +226,9 @@ class Config(Section):
     budget: BudgetSection = BudgetSection()
     gate: GateSection = GateSection()
     cache: CacheSection = CacheSection()
+    canaries: CanariesSection | None = Field(
+        default=None, description="rows that tell another model under the same name; null: none"
+    )
     promotion: Literal["auto", "ask"] = Field(
         default="auto", description="ask: stop before the alias moves"
     )
@@ -207,6 +245,15 @@ class Config(Section):
         if value not in known:
             raise ValueError(f"must be one of {', '.join(known)}{did_you_mean(value, known)}")
         return value
+
+    @model_validator(mode="after")
+    def _challengers_are_finalists(self) -> Config:
+        if self.gate.challengers > self.search.finalists:
+            raise ValueError(
+                f"gate.challengers must be <= search.finalists ({self.search.finalists}), "
+                f"got {self.gate.challengers}"
+            )
+        return self
 
     @model_validator(mode="after")
     def _peers_run_here(self) -> Config:

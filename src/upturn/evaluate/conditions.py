@@ -39,7 +39,12 @@ class Conditions:
         """
         import dspy
 
-        with dspy.context(lm=self.lm, adapter=self.adapter, trace=trace, disable_history=True):
+        from upturn.lm import rollout
+
+        with (
+            rollout(self.built.settings.rollout),
+            dspy.context(lm=self.lm, adapter=self.adapter, trace=trace, disable_history=True),
+        ):
             return contextvars.copy_context()
 
 

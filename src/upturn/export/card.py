@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
-from upturn.programs import Settings
+from upturn.export.card_use import use
 from upturn.records import Json
 from upturn.tracking.versions import RegisteredVersion
-from upturn.weights.adapter import CARD, CONFIG
+from upturn.weights.adapter import CONFIG
 
 _TEMPLATE = """\
 # {program}, version {version}
@@ -28,51 +27,24 @@ A state of the DSPy program `{program}`{ref}: instructions and demos for {predic
 
 {use}
 
-`manifest.json` holds the sha256 of every file, `report.json` the whole decision.
+`manifest.json` holds the sha256 of every file, `report.json` the whole decision, and
+`report.html`, where there is one, shows it.
 
 ## Limits
 
 {limits}
 """
 
-_USE = """\
-```python
-program = ...  # the program's class{ref}, made anew
-program.load("program.json")
-```"""
-# The state alone would run as the program was written, which is not what was measured.
-_USE_SETTINGS = """\
-It was measured with these settings, which `program.json` does not hold:
-
-{settings}
-
-```python
-from upturn.export import load_bundle
-
-version = load_bundle("this/folder", root="the/folder/of/the/program")
-with version.context(lm):
-    version.module(...)
-```"""
-
-
 _HOLDS = "It holds no weights and no key."
 _HOLDS_WEIGHTS = "It holds the weights of a LoRA adapter, not those of its base, and no key."
-_USE_WEIGHTS = """
-
-Prompt and weights were measured together and belong together. The adapter's files lie in this
-folder as PEFT reads them; the base is `{base}`, and on another one they load and answer wrongly.
-
-```python
-lm = connection.with_weights(version.adapter).lm  # connection: upturn.lm.connect.connect(...)
-
-from peft import PeftModel  # or without Upturn: any LoRA loader
-
-model = PeftModel.from_pretrained(base_model, "this/folder")
-```"""
 
 
-def card(found: RegisteredVersion) -> str:
+def card(found: RegisteredVersion, run: Mapping[str, Json]) -> str:
     """Returns the card as markdown. Scores are fractions.
+
+    Args:
+        found: the version.
+        run: how ``predict.py`` runs it; empty where the bundle has none.
 
     Raises:
         ConfigError: the version has a setting that nothing here can apply.
@@ -88,20 +60,9 @@ def card(found: RegisteredVersion) -> str:
         holds=_HOLDS_WEIGHTS if CONFIG in found.files else _HOLDS,
         score=_score(found.report),
         lineage=_lineage(found),
-        use=_use(found, ref),
-        limits=_limits(found.report),
+        use=use(found, ref, run),
+        limits=_limits(found),
     )
-
-
-def _use(found: RegisteredVersion, ref: str) -> str:
-    settings = Settings.of(found.candidate).lines
-    if not settings:
-        return _USE.format(ref=ref)
-    use = _USE_SETTINGS.format(settings="\n".join(f"- {line}" for line in settings))
-    if CONFIG not in found.files:
-        return use
-    base = json.loads(found.files[CARD]).get("base_id", "unknown")
-    return use + _USE_WEIGHTS.format(base=base)
 
 
 def _score(report: Mapping[str, Json]) -> str:
@@ -129,13 +90,20 @@ def _lineage(found: RegisteredVersion) -> str:
     return "\n".join(lines)
 
 
-def _limits(report: Mapping[str, Json]) -> str:
+def _limits(found: RegisteredVersion) -> str:
+    model = found.manifest.get("facts", {}).get("model")
+    on = f"`{model}`" if model else "the model that it was measured on"
     lines = [
-        "- The score holds for this model and for requests like the holdout's; another model",
-        "  needs another turn.",
-        "- Demos are rows of the feedback that it was made from: they may hold users' texts.",
+        f"- The score holds for {on} and for requests like the holdout's.",
+        "  Another model needs another turn.",
+        "- Demos, and the rows that a report shows, are users' own texts: this folder is for those",
+        "  who may read them.",
     ]
-    for guard in report.get("guards", ()):
+    if "stale" in found.manifest:
+        lines.append(
+            "- Something in it was forgotten after it was measured: nobody measured what is left."
+        )
+    for guard in found.report.get("guards", ()):
         if guard["note"].startswith("not judged"):
             lines.append(f"- {guard['name']}: {guard['note']}.")
     return "\n".join(lines)

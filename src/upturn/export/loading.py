@@ -10,6 +10,7 @@ from typing import Any
 
 from upturn.errors import CorruptionError, InputError
 from upturn.export.bundle import verify
+from upturn.export.standalone import PROGRAM
 from upturn.programs import Program, Settings
 from upturn.records import Candidate
 from upturn.weights.adapter import Adapter, load
@@ -46,12 +47,14 @@ class Loaded:
         return dspy.context(lm=asked, adapter=adapter(self.settings.adapter))
 
 
-def load_bundle(folder: Path | str, *, root: Path | str = ".") -> Loaded:
+def load_bundle(folder: Path | str, *, root: Path | str | None = None) -> Loaded:
     """Loads an exported version.
 
     Args:
         folder: what ``export_version`` wrote.
-        root: the folder that the program's reference (``programs/x.py:Name``) is relative to.
+        root: the folder that the program's reference (``programs/x.py:Name``) is relative to; by
+            default the program's file in the bundle is taken, or the working folder where the
+            bundle has none.
 
     Raises:
         CorruptionError, StorageError: as ``verify``.
@@ -68,13 +71,20 @@ def load_bundle(folder: Path | str, *, root: Path | str = ".") -> Loaded:
             fix="make the program yourself, and load program.json into it",
         )
     content = json.loads((Path(folder) / "candidate.json").read_text(encoding="utf-8"))
-    built = Program(ref, Path(root)).assemble(Candidate.from_json(content))
+    built = _program(Path(folder), ref, root).assemble(Candidate.from_json(content))
     named = built.settings.weights
     adapter = None if named is None else load(folder)
     if adapter is not None and adapter.id != named:
         raise CorruptionError(
             f"the bundle must hold adapter {named}, found {adapter.id}",
             where=str(folder),
-            fix="upturn export",
+            fix="remove the folder, then: upturn export PROGRAM@VERSION --out FOLDER",
         )
     return Loaded(module=built.module, settings=built.settings, adapter=adapter)
+
+
+def _program(folder: Path, ref: str, root: Path | str | None) -> Program:
+    own = folder / PROGRAM
+    if root is None and own.is_file():
+        return Program(f"{PROGRAM}:{ref.partition(':')[2]}", folder)
+    return Program(ref, Path(root or "."))

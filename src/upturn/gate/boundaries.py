@@ -51,7 +51,24 @@ def pocock(share: float, alpha: float) -> float:
     return alpha * math.log(1 + (math.e - 1) * min(max(share, 0.0), 1.0))
 
 
-SPENDING: Mapping[str, Spending] = {"obrien_fleming": obrien_fleming, "pocock": pocock}
+def power_family(rho: float) -> Spending:
+    """Returns the spending alpha t**rho (Kim and DeMets 1987, Biometrika 74).
+
+    ``rho`` of 1 is close to Pocock's, of 3 close to O'Brien and Fleming's.
+    """
+
+    def spent(share: float, alpha: float) -> float:
+        return alpha * min(max(share, 0.0), 1.0) ** rho
+
+    return spent
+
+
+#: Spending functions by name; the power family takes a number besides.
+SPENDING: Mapping[str, Callable[[float], Spending]] = {
+    "obrien_fleming": lambda _: obrien_fleming,
+    "pocock": lambda _: pocock,
+    "power": power_family,
+}
 
 
 def spent_by(spending: Spending, times: Sequence[float], alpha: float) -> tuple[float, ...]:
@@ -83,9 +100,14 @@ class Density:
 
     One ``step`` for each stage, then ``crossing`` and ``boundary`` ask about it, then ``cut`` takes
     out what crossed.
+
+    Args:
+        drift: its mean at time 1.
+        points: of the grid, odd; work grows with their square.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, drift: float = 0.0, points: int = _POINTS) -> None:
+        self._drift, self._count = drift, points
         self._time = 0.0
         self._increment = 0.0
         self._points = np.zeros(1)
@@ -97,7 +119,8 @@ class Density:
 
     def crossing(self, value: float) -> float:
         """Returns the chance of being above a value now, without having crossed before."""
-        return float(self._mass @ ndtr((self._points - value) / math.sqrt(self._increment)))
+        expected = self._points + self._drift * self._increment
+        return float(self._mass @ ndtr((expected - value) / math.sqrt(self._increment)))
 
     def boundary(self, chance: float) -> float:
         """Returns the z value that is crossed now with a given chance."""
@@ -107,15 +130,19 @@ class Density:
         found: Any = brentq(lambda z: self.crossing(z * scale) - chance, -_REACH, _REACH)
         return float(found)
 
-    def cut(self, value: float) -> None:
-        """Goes on with what is below a value."""
-        low = -_REACH * math.sqrt(self._time)
-        high = min(value, -low)
-        points = np.linspace(low, high, _POINTS)
-        weights: Floats = np.full(_POINTS, 2.0)
+    def cut(self, value: float, *, above: float = -math.inf) -> None:
+        """Goes on with what is below a value, and above another."""
+        middle, reach = self._drift * self._time, _REACH * math.sqrt(self._time)
+        low, high = max(above, middle - reach), min(value, middle + reach)
+        if low >= high:
+            self._points, self._mass = np.zeros(1), np.zeros(1)
+            return
+        points = np.linspace(low, high, self._count)
+        weights: Floats = np.full(self._count, 2.0)
         weights[1::2] = 4.0
         weights[0] = weights[-1] = 1.0
-        gaps = (points[:, None] - self._points[None, :]) / math.sqrt(self._increment)
+        expected = self._points + self._drift * self._increment
+        gaps = (points[:, None] - expected[None, :]) / math.sqrt(self._increment)
         kernel = np.exp(-0.5 * gaps**2) / math.sqrt(2 * math.pi * self._increment)
         self._mass = (kernel @ self._mass) * weights * (points[1] - points[0]) / 3
         self._points = points

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from upturn.errors import ConfigError
 from upturn.gate.evidence import Evidence, Sample, gather
 from upturn.gate.forgotten import NAME as FORGETTING
 from upturn.gate.pairing import repair, weighted_mean
-from upturn.gate.power import rows_needed
+from upturn.gate.people import check_people
+from upturn.gate.power import analyse_power
+from upturn.gate.power_analysis import PowerAnalysis
+from upturn.gate.replicates import every_run, noise_of
 from upturn.gate.report import Counts, GateReport, GuardResult, Repair
 from upturn.gate.rules import GateRules
 from upturn.gate.told import NOTHING, Told
@@ -41,7 +45,8 @@ def decide(
         The report. PROMOTE: the gain is beyond chance at the look's error level, at least
         ``min_gain``, and no guard stands against it. HOLD: a guard does, or the gain seen is
         below ``min_gain``. INCONCLUSIVE: a gain worth a release is seen, and may be chance.
-        Turning a challenger row into a failure never turns another verdict into PROMOTE.
+        Turning a challenger row into a failure never turns another verdict into PROMOTE; where
+        people's scores are told, that holds of the judge's part, and not of the check on it.
 
     Raises:
         DataError: the two did not run on the same examples, or a score is no score.
@@ -56,15 +61,22 @@ def decide(
     evidence = gather(
         baseline, challenger, rules=rules, look=look, seed=seed, told=told.guards, sample=known
     )
-    return replace(_report(baseline, challenger, evidence), notices=told.notices)
+    report = _report(baseline, challenger, evidence, told.rows_per_day)
+    report = replace(report, notices=told.notices)
+    return check_people(
+        report, evidence.compared, rules, part=told.human_part, level=evidence.level
+    )
 
 
-def _report(baseline: Evaluation, challenger: Evaluation, e: Evidence) -> GateReport:
+def _report(
+    baseline: Evaluation, challenger: Evaluation, e: Evidence, rows_per_day: float | None
+) -> GateReport:
     verdict, reasons = _verdict(e)
     mended = repair(e.compared)
+    power = _power(e, rows_per_day) if verdict is Verdict.INCONCLUSIVE else None
     return GateReport(
         verdict=verdict,
-        reasons=(*reasons, *_remarks(e, mended)),
+        reasons=(*reasons, *([power.sentence] if power else ()), *_remarks(e, mended)),
         effect=e.clusters.effect if e.clusters else None,
         low=e.interval[0] if e.interval else None,
         high=e.interval[1] if e.interval else None,
@@ -82,14 +94,17 @@ def _report(baseline: Evaluation, challenger: Evaluation, e: Evidence) -> GateRe
         challenger_id=challenger.candidate_id,
         baseline_score=weighted_mean((c.baseline, c.weight) for c in e.compared),
         challenger_score=weighted_mean((c.challenger, c.weight) for c in e.compared),
-        baseline_counts=Counts.of(baseline),
-        challenger_counts=Counts.of(challenger),
-        rows_needed=_rows_needed(e) if verdict is Verdict.INCONCLUSIVE else None,
+        baseline_counts=Counts.of(every_run(baseline)),
+        challenger_counts=Counts.of(every_run(challenger)),
+        rows_needed=power.rows if power else None,
         repair=mended,
         guards=e.guards,
         slices=e.slices,
         staged=e.staged,
         effective_rows=e.effective_rows,
+        standard_error=math.sqrt(e.clusters.variance) if e.clusters else None,
+        noise=noise_of(e.compared, row_cost_calls=e.rules.row_cost_calls),
+        power=power,
     )
 
 
@@ -105,12 +120,17 @@ def _verdict(e: Evidence) -> tuple[Verdict, tuple[str, ...]]:
     if not e.interim.rejects:
         return Verdict.INCONCLUSIVE, (
             f"The gain of {effect:+.3f} may be chance: at least {low:+.3f}, "
-            f"p = {e.interim.p_value:.4f} where this look allows {e.interim.level:.4f}.",
+            f"{_p_value(e.interim.p_value)} where this look allows {e.interim.level:.4f}.",
         )
     return Verdict.PROMOTE, (
         f"The challenger is better by {effect:+.3f} (at least {low:+.3f}), beyond chance "
-        f"(p = {e.interim.p_value:.4f} <= {e.interim.level:.4f}), and every guard holds.",
+        f"({_p_value(e.interim.p_value)}, allowed {e.interim.level:.4f}), and every guard holds.",
     )
+
+
+def _p_value(value: float) -> str:
+    """No p-value is 0: below four digits it is said to be below."""
+    return "p < 0.0001" if value < 1e-4 else f"p = {value:.4f}"
 
 
 def _unusable(e: Evidence) -> tuple[str, ...]:
@@ -152,7 +172,9 @@ def _broken(guard: GuardResult) -> str:
     text = "Guard broken: {name}: {} against {rival} {} (limit {})".format(
         *values, name=guard.name, rival=rival
     )
-    return f"{text}; {guard.note}." if guard.note else f"{text}."
+    over = f" over {guard.n} rows" if guard.n is not None else ""
+    tested = "" if guard.p_value is None else f"one-sided p = {guard.p_value:.2g}{over}"
+    return "; ".join(part for part in (text, tested, guard.note) if part) + "."
 
 
 def _remarks(e: Evidence, mended: Repair) -> tuple[str, ...]:
@@ -173,5 +195,16 @@ def _remarks(e: Evidence, mended: Repair) -> tuple[str, ...]:
     return tuple(remarks)
 
 
-def _rows_needed(e: Evidence) -> int | None:
-    return rows_needed(e.clusters, e.rules) if e.clusters is not None else None
+def _power(e: Evidence, rows_per_day: float | None) -> PowerAnalysis | None:
+    if e.clusters is None:
+        return None
+    share = len(e.compared) / e.rows
+    rows = e.staged.rows_planned * share if e.staged else float(e.clusters.sizes.sum())
+    return analyse_power(
+        e.clusters,
+        rows=rows,
+        share=share,
+        alpha=e.level if e.look.alpha > 0 else 0.0,
+        rules=e.rules,
+        rows_per_day=rows_per_day,
+    )

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from upturn.gate.designs.base import Asked, Interim, Plan
 from upturn.gate.guards import judge
-from upturn.gate.pairing import Compared, compare, lost_rows, slices
+from upturn.gate.pairing import Compared, compare, lost_rows
+from upturn.gate.replicates import every_run
 from upturn.gate.report import GuardResult, SliceResult, Staged
 from upturn.gate.rules import GateRules
+from upturn.gate.slices import judge_slices, slice_results
 from upturn.gate.spending import first_level
 from upturn.gate.statistics import Clusters, cluster_in
 from upturn.records import Evaluation, Look
@@ -100,7 +102,8 @@ def gather(
     """
     compared = compare(baseline, challenger, sample.weights)
     asked = asked_of(rules, look, seed)
-    clusters, found = sample.clusters(compared), slices(compared)
+    clusters = sample.clusters(compared)
+    found = slice_results(compared, draws=rules.draws, seed=seed)
     interim = rules.design.look(clusters, sample.plan, asked) if clusters else None
     return Evidence(
         rules=rules,
@@ -114,12 +117,47 @@ def gather(
         interim=interim,
         interval=interim.limits() if interim else None,
         guards=(
-            *judge(baseline, challenger, found, rules.guards),
+            *_judged(baseline, challenger, rules, seed=seed),
+            *judge_slices(found, rules.guards),
             *told,
         ),
         staged=_staged((baseline, challenger), sample, rules.design.name, interim),
         effective_rows=_effective(compared) if sample.weights else None,
     )
+
+
+def foreseen(
+    baseline: Evaluation, challenger: Evaluation, *, rules: GateRules, seed: int, share: float
+) -> tuple[GuardResult, ...]:
+    """Returns the guards that the whole holdout would have if the rest were like the rows so far.
+
+    Each group is taken as often as it takes to fill the holdout. A guard that is within its margin
+    stays so, and one that is beyond it becomes as sure as it would be at the end.
+
+    Args:
+        baseline, challenger, rules, seed: as for ``gather``.
+        share: of the holdout's rows that were run, in (0, 1].
+    """
+    copies = math.ceil(1 / share - 1e-9)
+    guards = replace(
+        rules.guards,
+        measured_min_rows=math.ceil(rules.guards.measured_min_rows / copies),
+        slice_min_rows=math.ceil(rules.guards.slice_min_rows / copies),
+    )
+    rules = replace(rules, guards=guards)
+    compared = compare(baseline, challenger)
+    found = slice_results(compared, draws=rules.draws, seed=seed, copies=copies)
+    return (
+        *_judged(baseline, challenger, rules, seed=seed, copies=copies),
+        *judge_slices(found, guards),
+    )
+
+
+def _judged(
+    baseline: Evaluation, challenger: Evaluation, rules: GateRules, *, seed: int, copies: int = 1
+) -> tuple[GuardResult, ...]:
+    sides = (every_run(baseline), every_run(challenger))
+    return judge(*sides, rules.guards, draws=rules.draws, seed=seed, copies=copies)
 
 
 def asked_of(rules: GateRules, look: Look, seed: int) -> Asked:

@@ -2,7 +2,8 @@
 
 One JSON object a line: ``id``, ``score`` in [0, 1] (null where ``failed`` is true), and where
 wanted ``group`` (what rows must not be taken as independent of; by default each row is its own),
-``failed`` and ``weight`` (by default 1). Both files hold the same ids.
+``failed``, ``weight`` (by default 1) and ``human`` (a person's score, where ``score`` is a judge's
+and people scored some rows). Both files hold the same ids.
 """
 
 from __future__ import annotations
@@ -10,20 +11,23 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
-from upturn.errors import DataError, StorageError
+from upturn.errors import ConfigError, DataError, StorageError
 from upturn.events.problems import found, one_of
 from upturn.gate.report import GateReport
 from upturn.gate.rules import GateRules
 from upturn.gate.sequence import Holdout, decide_in_stages
+from upturn.gate.told import Told
 from upturn.records import Evaluation, FailureKind, Json, Look, Outcome, Row
 
-KEYS = ("id", "group", "score", "failed", "weight")
+#: The key of a person's score beside the judge's.
+HUMAN = "human"
+KEYS = ("id", "group", "score", "failed", "weight", HUMAN)
 #: Weights between which sums and squares lose nothing.
 _LIGHT, _HEAVY = 1e-9, 1e9
 #: Shared by all rows: a million rows have a million of each otherwise.
@@ -59,9 +63,39 @@ def decide_files(
         first, second = sides
         return first, second
 
-    report = decide_in_stages(run, _holdout(before), rules=rules, look=look, seed=seed).report
+    scored = any(row.parts for side in (before, after) for row in side.rows.values())
+    told = Told(human_part=HUMAN if scored else "")
+    decided = decide_in_stages(run, _holdout(before), rules=rules, look=look, seed=seed, told=told)
+    report = decided.report
     # A file says nothing of time and money, and a guard that nothing was measured for is no guard.
     return replace(report, guards=tuple(g for g in report.guards if g.name == "failure rate"))
+
+
+def settings_of(texts: Sequence[str]) -> dict[str, int | float | str]:
+    """Reads a design's settings from texts such as ``stages=4``.
+
+    Raises:
+        ConfigError: a text is no ``name=value``, or a name is given twice.
+    """
+    settings: dict[str, int | float | str] = {}
+    for text in texts:
+        name, sign, value = text.partition("=")
+        if not (name and sign and value) or name in settings:
+            raise ConfigError(
+                f"a design's setting must be name=value, each name once, got {text!r}",
+                fix="for example --design-setting stages=4 --design-setting futility=0.2",
+            )
+        settings[name] = _number(value)
+    return settings
+
+
+def _number(text: str) -> int | float | str:
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
 
 
 @dataclass(frozen=True)
@@ -159,7 +193,7 @@ def _row(value: Json, known: Mapping[str, Row], where: str) -> tuple[Row, float]
         outcome=Outcome.FAILED if failed else Outcome.SCORED,
         score=_score(value.get("score"), failed, where),
         failure=FailureKind.PROGRAM if failed else None,
-        parts=_NOTHING,
+        parts=_parts(value.get(HUMAN), failed, where),
         outputs=_NOTHING,
         slices=_NOTHING,
     )
@@ -190,6 +224,18 @@ def _score(value: Json, failed: bool, where: str) -> float | None:
             fix="say failed: true where there is no score, or scale it to [0, 1]",
         )
     return float(value)
+
+
+def _parts(value: Json, failed: bool, where: str) -> Mapping[str, float]:
+    if value is None:
+        return _NOTHING
+    if failed or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise DataError(
+            f"human must be a number in [0, 1], and null where failed is true, got {found(value)}",
+            where=where,
+            fix="leave human out where nobody scored the answer",
+        )
+    return {HUMAN: float(value)}
 
 
 def _weight(value: Json, where: str) -> float:

@@ -11,12 +11,12 @@ What is not known counts against the challenger, never for it:
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from upturn.errors import DataError
-from upturn.gate.report import Repair, SliceResult
+from upturn.gate.report import Repair
 from upturn.records import OWN_FAILURES, Evaluation, FailureKind, Row, pair
 
 
@@ -48,7 +48,7 @@ def compare(
 
     Raises:
         DataError: the two did not run on the same examples, a row appears twice, a row changed its
-            group, or a score lies outside [0, 1].
+            group, a score lies outside [0, 1], or a time or cost is no amount.
     """
     _check_same_rows(baseline, challenger)
     pairs = pair(baseline.rows, challenger.rows)
@@ -96,23 +96,6 @@ def repair(compared: Sequence[Compared]) -> Repair:
     )
 
 
-def slices(compared: Sequence[Compared]) -> tuple[SliceResult, ...]:
-    """Returns every named slice's means over its compared rows, sorted by name."""
-    members: defaultdict[str, list[Compared]] = defaultdict(list)
-    for c in compared:
-        for name, value in c.baseline_row.slices.items():
-            members[f"{name}={value}"].append(c)
-    return tuple(
-        SliceResult(
-            name=name,
-            n=len(rows),
-            baseline=sum(c.baseline for c in rows) / len(rows),
-            challenger=sum(c.challenger for c in rows) / len(rows),
-        )
-        for name, rows in sorted(members.items())
-    )
-
-
 def weighted_mean(values: Iterable[tuple[float, float]]) -> float | None:
     """Returns the mean of values with weights, or None where the weights sum to nothing."""
     total = whole = 0.0
@@ -152,3 +135,11 @@ def _check_pair(before: Row, after: Row) -> None:
         # Written so that NaN fails it too.
         if row.value is not None and not 0.0 <= row.value <= 1.0:
             raise DataError(f"a score must lie in [0, 1], got {row.value}", where=row.example_id)
+        for name in ("latency_s", "cost_usd"):
+            # NaN is beyond no limit: one such row would mend the mean of all.
+            value = getattr(row, name)
+            if not (math.isfinite(value) and value >= 0):
+                raise DataError(
+                    f"{name} must be a finite number of at least 0, got {value}",
+                    where=row.example_id,
+                )

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from upturn.gate.power_analysis import PowerAnalysis
+from upturn.gate.prediction_powered import Powered
 from upturn.records import Evaluation, FailureKind, Json, Outcome, Verdict
 
 
@@ -31,7 +33,18 @@ class Counts:
 
 @dataclass(frozen=True, kw_only=True)
 class GuardResult:
-    """One guard's finding. ``None`` means that the value could not be measured."""
+    """One guard's finding. ``None`` means that the value could not be measured.
+
+    Attributes:
+        name: of the guard.
+        baseline, challenger: what was measured; limit: what the challenger may have.
+        ok: the guard is not broken.
+        note: what else a reader must know.
+        p_value: one-sided, of "no harm"; of a slice corrected by Holm over its family. None where
+            the guard was not judged by a test, or by one that its note tells of.
+        n: rows that it was judged on.
+        unit: ``share``, ``s``, ``USD`` or ``tokens``; "" where the name says it.
+    """
 
     name: str
     baseline: float | None
@@ -39,16 +52,23 @@ class GuardResult:
     limit: float | None
     ok: bool
     note: str = ""
+    p_value: float | None = None
+    n: int | None = None
+    unit: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SliceResult:
-    """The comparison on the compared rows of one slice, e.g. ``name="lang=de"``."""
+    """The comparison on the compared rows of one slice, e.g. ``name="lang=de"``.
+
+    ``p_value`` is one-sided, of "no fall", for this slice alone.
+    """
 
     name: str
     n: int
     baseline: float
     challenger: float
+    p_value: float | None = None
 
     @property
     def effect(self) -> float:
@@ -101,6 +121,74 @@ class Staged:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rival:
+    """Another challenger that was judged at the same look.
+
+    Attributes:
+        candidate_id: its id.
+        verdict: what the gate made of it; only one challenger of a look is promoted.
+        effect, low, high, p_value, score: as in a report of its own.
+        alpha: the error level that it was held against.
+        reason: the deciding sentence.
+    """
+
+    candidate_id: str
+    verdict: Verdict
+    effect: float | None
+    low: float | None
+    high: float | None
+    p_value: float | None
+    alpha: float
+    score: float | None
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noise:
+    """How much of what a look measured is the model's own chance, where rows were run several
+    times.
+
+    Attributes:
+        replicates: runs of each row on each side.
+        baseline_between, baseline_within: variance of the rows' true scores, and of one run about
+            its row's; the same for the challenger.
+        between, within: the same of the difference challenger - baseline of a row.
+        error: standard error of the effect as it was run, rows taken as independent.
+        error_twice_rows, error_twice_replicates: what it would be with twice as many of either.
+        best_replicates: runs of each row that make the most of a number of calls where a fresh row
+            is worth ``row_cost_calls`` of them.
+    """
+
+    replicates: int
+    baseline_between: float
+    baseline_within: float
+    challenger_between: float
+    challenger_within: float
+    between: float
+    within: float
+    error: float
+    error_twice_rows: float
+    error_twice_replicates: float
+    best_replicates: int
+    row_cost_calls: float
+
+    @property
+    def sentence(self) -> str:
+        """The same in words, for people."""
+        share = self.within / self.replicates
+        whole = self.between + share
+        part = share / whole if whole else 0.0
+        return (
+            f"Each row was run {self.replicates} times on each side; the model's own chance makes "
+            f"up {part:.0%} of the effect's variance. With rows taken as independent its standard "
+            f"error is {self.error:.4f}: "
+            f"twice the rows would make it {self.error_twice_rows:.4f}, twice the replicates "
+            f"{self.error_twice_replicates:.4f}. Where a fresh row is worth "
+            f"{self.row_cost_calls:g} calls, {self.best_replicates} replicates use them best."
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class GateReport:
     """One decision.
 
@@ -115,14 +203,21 @@ class GateReport:
         holdout, turn, look, alpha: the reading of the holdout and the error level it may spend.
         baseline_score, challenger_score: means over the compared rows, so they differ by
             ``effect``; a row that the challenger did not answer counts 0.
-        rows_needed: size of a fresh holdout on which a gain of the size seen would be decided with
-            the rules' power; None where the verdict is final or no number of rows would help.
+        rows_needed: size of a fresh holdout on which a gain of the size seen would be found with
+            the rules' power, as in ``power``; None where the verdict is final or no number of rows
+            would help.
         repair: what part of the gain is repaired format.
         guards, slices: what must not get worse, and every slice's comparison.
         staged: how far a design of several stages went; None where all rows are one look.
         effective_rows: rows of equal weight that would say as much (Kish 1965), where rows have
             weights; then effect and scores are weighted means. None where all count the same.
         notices: what must be read before the verdict.
+        rivals: the other challengers of the same look; ``alpha`` is then this one's own level.
+        noise: the model's own chance, where each row was run several times.
+        human: the effect that people would see, where scores are a judge's and people gave some.
+        standard_error: of the effect, robust to correlation within groups.
+        withheld: scores were taken out (see ``ladder``); the exact report is in the ledger.
+        power: what the holdout could find, where the verdict is INCONCLUSIVE.
     """
 
     verdict: Verdict
@@ -153,6 +248,12 @@ class GateReport:
     staged: Staged | None = None
     effective_rows: float | None = None
     notices: tuple[str, ...] = ()
+    rivals: tuple[Rival, ...] = ()
+    noise: Noise | None = None
+    human: Powered | None = None
+    standard_error: float | None = None
+    withheld: bool = False
+    power: PowerAnalysis | None = None
 
     @property
     def allowed(self) -> float:
@@ -165,7 +266,7 @@ class GateReport:
     @classmethod
     def from_json(cls, value: Mapping[str, Json]) -> GateReport:
         """Reads what ``to_json`` wrote, also after a round trip through a JSON file."""
-        staged = value.get("staged")
+        staged, noise = value.get("staged"), value.get("noise")
         made: dict[str, Any] = {
             "staged": _staged(staged) if staged else None,
             "verdict": Verdict(value["verdict"]),
@@ -176,6 +277,10 @@ class GateReport:
             "guards": tuple(GuardResult(**g) for g in value["guards"]),
             "slices": tuple(SliceResult(**s) for s in value["slices"]),
             "notices": tuple(value.get("notices", ())),
+            "human": Powered(**value["human"]) if value.get("human") else None,
+            "rivals": tuple(_rival(r) for r in value.get("rivals", ())),
+            "noise": Noise(**noise) if noise else None,
+            "power": PowerAnalysis(**value["power"]) if value.get("power") else None,
         }
         return cls(**{**value, **made})
 
@@ -183,3 +288,8 @@ class GateReport:
 def _staged(value: Mapping[str, Json]) -> Staged:
     made: dict[str, Any] = {**value, "boundaries": tuple(value["boundaries"])}
     return Staged(**made)
+
+
+def _rival(value: Mapping[str, Json]) -> Rival:
+    made: dict[str, Any] = {**value, "verdict": Verdict(value["verdict"])}
+    return Rival(**made)

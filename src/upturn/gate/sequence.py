@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from upturn.gate.decide import decide
-from upturn.gate.designs.base import plan_stages
-from upturn.gate.evidence import Sample, asked_of
+from upturn.gate.designs.base import Plan, plan_stages
+from upturn.gate.evidence import Sample, asked_of, foreseen
 from upturn.gate.pairing import Compared, compare
 from upturn.gate.report import GateReport
 from upturn.gate.rules import GateRules
@@ -20,11 +20,12 @@ RunStage = Callable[[frozenset[str]], tuple[Evaluation, Evaluation]]
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """A decision, and the rows of both sides that it took."""
+    """A decision, the rows of both sides that it took, and which part of the holdout they are."""
 
     report: GateReport
     baseline: Evaluation
     challenger: Evaluation
+    sample: Sample
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +54,10 @@ def decide_in_stages(
 
     It stops where the verdict is PROMOTE, and where the rest is not worth its calls: the design
     calls it futile, or the look has no error left to spend. A gain that is beyond chance while a
-    guard is broken goes on, because a guard says more on more rows. Turning a challenger row into a
-    failure never turns another verdict into PROMOTE: at no stage does it make the verdict PROMOTE,
-    and it never keeps a sequence going that would have stopped.
+    guard is broken, or would be if the rest were like the rows so far, goes on, because a guard
+    says more on more rows. Turning a challenger row into a failure never turns another verdict into
+    PROMOTE: at no stage does it make the verdict PROMOTE, and it never keeps a sequence going that
+    would have stopped without one.
 
     Args:
         run: runs both sides on the rows of some groups; called once for each stage, in order.
@@ -93,9 +95,19 @@ def decide_in_stages(
             told=told,
             sample=sample,
         )
-        if last or report.verdict is Verdict.PROMOTE:
-            return Decided(report=report, baseline=whole[0], challenger=whole[1])
+        if last or (
+            report.verdict is Verdict.PROMOTE and _holds_on(whole, plan, number, rules, seed)
+        ):
+            return Decided(report=report, baseline=whole[0], challenger=whole[1], sample=sample)
     raise AssertionError("a plan has a last stage")
+
+
+def _holds_on(
+    whole: Sequence[Evaluation], plan: Plan, number: int, rules: GateRules, seed: int
+) -> bool:
+    """Tells whether the guards would hold at the end too, were the rest like the rows so far."""
+    guards = foreseen(*whole, rules=rules, seed=seed, share=plan.times[number - 1])
+    return all(guard.ok for guard in guards)
 
 
 def _joined(parts: Sequence[Evaluation]) -> Evaluation:

@@ -36,6 +36,8 @@ FINEST_LATTICE = 100
 EXACT_STEPS = 100_000_000
 #: Sums as near to 0 as this are 0: what is left of adding decimals in some order.
 TINY = 1e-9
+#: Random subsets times groups that one test may look up, and the fewest subsets it draws.
+_LOOK_UPS, _FEWEST_DRAWS = 1_000_000_000, 2000
 _SUBSETS_OF_8 = ((np.arange(256)[:, None] >> np.arange(8)) & 1).astype(np.float64)
 
 
@@ -175,9 +177,41 @@ def subsets(
     totals_B = [np.zeros(1), np.zeros(1)]
     for start, picks_B in _picks(len(sums_G), draws=draws, seed=seed, every=every):
         for column, values_G in enumerate((sums_G, sizes_G)):
-            eight = values_G[start : start + 8]
-            totals_B[column] = totals_B[column] + (_SUBSETS_OF_8[:, : len(eight)] @ eight)[picks_B]
+            totals_B[column] = totals_B[column] + _eight(values_G, start)[picks_B]
     return totals_B[0], totals_B[1]
+
+
+def affordable(draws: int, groups: int) -> int:
+    """Returns the subsets that a test draws: all that were asked for up to 50,000 groups, fewer of
+    more, where 2,000 take as long. It depends on no answer."""
+    return min(draws, max(_FEWEST_DRAWS, _LOOK_UPS // max(groups, 1)))
+
+
+def subset_sums(sums_G: Floats, *, draws: int, seed: int) -> Floats:
+    """Returns what ``subsets`` would, without the sizes."""
+    totals_B = np.zeros(1)
+    for start, picks_B in _picks(len(sums_G), draws=draws, seed=seed, every=True):
+        if sums_G[start : start + 8].any():
+            totals_B = totals_B + _eight(sums_G, start)[picks_B]
+    return totals_B
+
+
+def by_size(clusters: Clusters) -> Clusters:
+    """The groups by size, and by sum where sizes are the same.
+
+    Which random sets are drawn then depends neither on names nor on the order of rows. If a sum
+    falls, every sum less any shift times the size falls or stays at its place, as it would in any
+    fixed order.
+    """
+    # Weights add up to the same but for the order in which they were added.
+    order = np.lexsort((clusters.sums, np.round(clusters.sizes, 9)))
+    return Clusters(sums=clusters.sums[order], sizes=clusters.sizes[order])
+
+
+def _eight(values_G: Floats, start: int) -> Floats:
+    """The totals of all subsets of the eight groups from ``start`` on."""
+    eight = values_G[start : start + 8]
+    return _SUBSETS_OF_8[:, : len(eight)] @ eight
 
 
 def _picks(

@@ -17,11 +17,14 @@ class Told:
             nobody calibrated. They change no verdict.
         rows_per_day: fresh holdout rows that come in on a day at the present rate; None where that
             is not known.
+        human_part: name of the part of a row's score that is a person's, where the metric is a
+            judge and people scored some rows; "" where there is none.
     """
 
     guards: tuple[GuardResult, ...] = ()
     notices: tuple[str, ...] = ()
     rows_per_day: float | None = None
+    human_part: str = ""
 
 
 NOTHING = Told()

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol, cast
 
 from dspy.lm15 import Message, Request, Response, TextPart, UnsupportedFeatureError, Usage
@@ -18,6 +19,8 @@ from upturn.lm.meter import CallRecord
 
 #: Where an inner engine may say in ``provider_data`` how long the model itself took, in seconds.
 LATENCY = "upturn_latency_s"
+#: Where a server may say there what it runs.
+FINGERPRINT = "system_fingerprint"
 #: Waits until the meter is asked again, in seconds.
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.005, 0.5
 
@@ -214,7 +217,13 @@ class AnswerEngine:
             cost_usd=self._cost_usd(n_in, n_out),
         )
         self._cache.put(key, answer)
-        self._meter.settle(_record(answer, cached=False), bound_usd)
+        said = (response.provider_data or {}).get(FINGERPRINT)
+        record = replace(
+            _record(answer, cached=False),
+            model=response.model,
+            fingerprint=said if isinstance(said, str) else "",
+        )
+        self._meter.settle(record, bound_usd)
         return answer
 
     def _replayed(self, request: Request, answer: Answer) -> Response:

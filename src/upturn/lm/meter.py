@@ -38,6 +38,7 @@ class CallRecord:
         input_tokens, output_tokens: as the model reported them; 0 where it did not.
         cost_usd: what the call cost; for a cached answer, what the original cost.
         cached: nothing was paid now.
+        model, fingerprint: what the server says that it is, where it was asked now and said so.
     """
 
     latency_s: float
@@ -45,6 +46,8 @@ class CallRecord:
     output_tokens: int
     cost_usd: float
     cached: bool
+    model: str = ""
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

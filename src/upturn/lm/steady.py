@@ -16,7 +16,7 @@ from upturn.errors import OutageError
 from upturn.lm.aimd import Gate
 from upturn.lm.breaker import Breaker
 from upturn.lm.clock import Clock, WallClock
-from upturn.lm.engine import LATENCY, Engine
+from upturn.lm.engine import FINGERPRINT, LATENCY, Engine
 from upturn.lm.estimate import request_tokens
 from upturn.lm.keys import request_key
 from upturn.lm.pacing import Pacer
@@ -189,7 +189,8 @@ class SteadyEngine:
         used = (response.usage.input_tokens or 0) + (response.usage.output_tokens or 0)
         self._pacer.correct(call.tokens, used or call.tokens)
         # The waiting is not the model's latency.
-        return replace(response, provider_data={LATENCY: latency_s})
+        said = {k: v for k, v in (response.provider_data or {}).items() if k == FINGERPRINT}
+        return replace(response, provider_data={**said, LATENCY: latency_s})
 
     def _failed(self, error: Exception, call: _Call, started_s: float, heard: int) -> float:
         took_s = self._clock.now() - started_s

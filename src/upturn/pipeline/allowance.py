@@ -77,7 +77,12 @@ def reserved_rows(config: Config, dev: DevParts, holdout_rows: int) -> int:
     else:
         final = round(FINAL_SHARE * search.evaluations)
         each = fresh_rows(final, search.finalists, len(dev.fresh))
-    return (search.finalists + 1) * each + 2 * holdout_rows
+    return (search.finalists + 1) * each + gate_rows(config) * holdout_rows
+
+
+def gate_rows(config: Config) -> int:
+    """Times that a row of the holdout is run at most: by the champion and every challenger."""
+    return (1 + config.gate.challengers) * config.gate.replicates
 
 
 def step_rows(config: Config, dev: DevParts) -> int:

@@ -9,15 +9,17 @@ from upturn.gate import GateReport
 from upturn.pipeline.judge import Judgement
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.recording import Recorder
-from upturn.pipeline.release import Releases
+from upturn.pipeline.releases.release import Releases
+from upturn.pipeline.reports import DATA_CARD, PAGE, data_card, origin_of, write_document
 from upturn.pipeline.weights import files_of
 from upturn.pipeline.workspace import write_text
 from upturn.programs import Program
 from upturn.records import Candidate, Json, Verdict
-from upturn.report import TurnReport, render_decision, render_page
+from upturn.report import TurnReport, document
 from upturn.report.search import SearchReport
 from upturn.search import Finalist, SearchResult
 from upturn.tracking import RunKind, Tracker
+from upturn.tracking.versions import ORIGINS
 from upturn.weights.adapter import Adapter
 
 
@@ -31,6 +33,7 @@ def register(
     search: SearchResult,
     decision: str,
     facts: Mapping[str, Json],
+    origins: bytes,
     adapter: Adapter | None = None,
 ) -> str:
     """Logs both sides on the holdout and registers a challenger that may be promoted.
@@ -40,11 +43,17 @@ def register(
     Returns:
         The registered version, or "" where the verdict is not PROMOTE.
     """
-    report, examples = judgement.report, judgement.examples
-    recorder.holdout(RunKind.CHAMPION, "champion", judgement.baseline, search.start, examples)
-    run_id = recorder.holdout(
-        RunKind.CHALLENGER, "challenger", judgement.challenger, challenger, examples
+    report = judgement.report
+    sides = (
+        (RunKind.CHAMPION, "champion", judgement.baseline, search.start),
+        (RunKind.CHALLENGER, "challenger", judgement.challenger, challenger),
     )
+    run_id = ""
+    for kind, name, evaluation, finalist in sides:
+        if judgement.released.withheld:
+            run_id = recorder.withheld(kind, name, evaluation, finalist)
+        else:
+            run_id = recorder.holdout(kind, name, evaluation, finalist, judgement.examples)
     if report.verdict is not Verdict.PROMOTE:
         return ""
     candidate = challenger.candidate
@@ -57,6 +66,7 @@ def register(
             "program.json": parts.program.state_json(candidate).encode(),
             "decision.md": decision.encode(),
             "prompt.json": _prompt(parts.program, candidate),
+            ORIGINS: origins,
             **files_of(adapter),
         },
         facts=facts,
@@ -78,27 +88,31 @@ def write_report(
     judgement: Judgement | None,
     search: SearchReport | None,
 ) -> str:
-    """Writes the decision as HTML and Markdown into the turn's folder and the tracker.
+    """Writes the report as HTML, Markdown and JSON into the turn's folder and the tracker.
 
     Returns:
         The path of the HTML file.
     """
     folder = parts.workspace.turn(report.turn)
     folder.mkdir(parents=True, exist_ok=True)
-    page = render_page(
+    card = data_card(parts, report.snapshot_id)
+    # Rows of the holdout tell more than the scores that are withheld.
+    told = judgement if judgement and not judgement.released.withheld else None
+    made = document(
         report,
-        champion=judgement.baseline if judgement else None,
-        challenger=judgement.challenger if judgement else None,
-        examples=judgement.examples if judgement else (),
+        champion=told.baseline if told else None,
+        challenger=told.challenger if told else None,
+        examples=told.examples if told else (),
         search=search,
+        origin=origin_of(report, parts=parts, judgement=judgement, has_card=bool(card)),
     )
-    decision = render_decision(report)
-    write_text(folder / "report.html", page)
-    write_text(folder / "decision.md", decision)
-    files = {"report.html": page.encode(), "decision.md": decision.encode()}
-    drawn = {"search.png": search.figure_png, "pareto.png": search.pareto_png} if search else {}
-    tracker.log_files(files | {name: png for name, png in drawn.items() if png})
-    return str(folder / "report.html")
+    texts = write_document(folder, made)
+    if card:
+        write_text(folder / DATA_CARD, card)
+        texts[DATA_CARD] = card
+    files = {name: text.encode() for name, text in texts.items()}
+    tracker.log_files(files | (search.files if search else {}))
+    return str(folder / PAGE)
 
 
 def next_steps(
@@ -113,7 +127,7 @@ def next_steps(
             f"upturn ui {config}",
         )
     if version:
-        return (f"upturn promote {name} {version}", f"upturn ui {config}")
+        return (f"upturn approve {name}", f"upturn why {name} {version}", f"upturn ui {config}")
     if gate and gate.rows_needed:
         return (
             f"bring feedback for a holdout of about {gate.rows_needed} rows, then: "

@@ -2,52 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 
-from upturn.datasets import Snapshot
 from upturn.errors import BudgetExceededError, OutageError, UpturnError
 from upturn.pipeline import closing
 from upturn.pipeline.allowance import Allowance, reserved_rows, step_rows
+from upturn.pipeline.audit.deciding import record_decision
+from upturn.pipeline.audit.mirroring import mirror_head
 from upturn.pipeline.dev import DevParts, split_dev
-from upturn.pipeline.elsewhere import Task
 from upturn.pipeline.explore import Listeners
 from upturn.pipeline.exploring import explore
 from upturn.pipeline.gating import Gating
-from upturn.pipeline.judge import gate_rules, judge
+from upturn.pipeline.judge import Judgement, Running, gate_rules, judge
 from upturn.pipeline.opening import Engines
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Progress
+from upturn.pipeline.question import Question
 from upturn.pipeline.quote import open_quote
 from upturn.pipeline.recording import Recorder
-from upturn.pipeline.release import Releases
+from upturn.pipeline.releases.release import Releases
 from upturn.pipeline.result import TurnResult
 from upturn.pipeline.telling import Found, Teller
-from upturn.pipeline.weights import Weights, facts_of
-from upturn.records import Evaluation, Verdict
+from upturn.pipeline.weights import facts_of
+from upturn.records import Evaluation
 from upturn.registry import RegisteredVersion
 from upturn.report import TurnReport, render_decision
-from upturn.search import Catalogue, Trial
+from upturn.search import Catalogue, Finalist, SearchResult, Trial
 from upturn.tracking import Tracker, TurnInfo, TurnStatus
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What a turn asks.
-
-    Attributes:
-        turn: its id.
-        snapshot: the rows.
-        weights: the adapters that may be chosen, and that of what runs now.
-        tasks: other tasks that an adapter must not unlearn.
-    """
-
-    turn: str
-    snapshot: Snapshot
-    weights: Weights = field(default_factory=Weights)
-    tasks: tuple[Task, ...] = ()
 
 
 @dataclass(kw_only=True)
@@ -71,6 +55,7 @@ class Course:
         Raises:
             UpturnError: what the user must mend; the tracker's turn is closed as failed.
         """
+        mirror_head(self.releases.registry, self.releases.ledger, self.parts.config.name)
         self.tracker.start_turn(self._info())
         try:
             self._explore()
@@ -114,7 +99,10 @@ class Course:
         return Allowance(
             meter=self.engines.meter,
             caps=self.parts.caps,
-            reserved_calls=per_row * reserved + sum(t.calls for t in self.question.tasks),
+            reserved_calls=per_row * reserved
+            + config.gate.challengers * sum(t.calls for t in self.question.tasks)
+            + sum(s.calls(config.gate.challengers) for s in self.question.suites)
+            + self.question.watch.totals.calls,  # paid by a meter of their own
             trial_calls=per_row * step_rows(config, self._dev),
         )
 
@@ -156,6 +144,7 @@ class Course:
     def _on_trial(self, trial: Trial, catalogue: Catalogue | None) -> None:
         if catalogue is not None:
             self._found.origins[trial.number] = catalogue.origins(trial.candidate.choices)
+            self._found.causes.note(trial.candidate, catalogue)
         self._recorder.trial(trial, catalogue)
 
     def _tell_reported(self) -> None:
@@ -176,20 +165,31 @@ class Course:
         if not search.finalists:
             found.stopped = search.stopped or "no candidate differs from what runs now"
             return
-        found.challenger = search.finalists[0]
+        entered = search.finalists[: self.parts.config.gate.challengers]
+        found.challenger = entered[0]
+        found.judgement = self._judge(entered)
+        found.challenger = entered[found.judgement.chosen]
+        self._register(found.judgement, found.challenger, search)
+
+    def _judge(self, entered: Sequence[Finalist]) -> Judgement:
         config = self.parts.config
-        adapter = self.question.weights.of(found.challenger.candidate)
         gating = Gating(
             parts=self.parts,
+            snapshot=self.question.snapshot,
+            champion=self.champion.candidate,
             engines=self.engines,
             weights=self.question.weights,
             tasks=self.question.tasks,
+            suites=self.question.suites,
+            notices=self.question.watch.notices,
             progress=self.progress,
         )
-        runs = "both run now" if config.gate.design == "fixed" else "both run now, in stages"
-        found.judgement = judge(
+        runs = "both run now" if len(entered) == 1 else f"{1 + len(entered)} candidates run now"
+        if config.gate.design != "fixed":
+            runs += ", in stages"
+        return judge(
             self.champion.candidate,
-            found.challenger.candidate,
+            [f.candidate for f in entered],
             snapshot=self.question.snapshot,
             evaluator=self.engines.runner,
             rules=gate_rules(config.gate),
@@ -197,12 +197,17 @@ class Course:
             turn=self.question.turn,
             program=config.name,
             seed=config.seed,
-            told=gating.told(found.challenger.candidate),
+            told=[gating.told(f.candidate) for f in entered],
+            running=Running(replicates=config.gate.replicates, exact=config.gate.scores == "exact"),
             on_open=lambda n: self.progress.step("gate", f"holdout opened: {n} rows, {runs}"),
         )
+
+    def _register(self, judgement: Judgement, challenger: Finalist, search: SearchResult) -> None:
+        found, config = self._found, self.parts.config
+        adapter = self.question.weights.of(challenger.candidate)
         found.version = closing.register(
-            found.judgement,
-            found.challenger,
+            judgement,
+            challenger,
             parts=self.parts,
             releases=self.releases,
             recorder=self._recorder,
@@ -210,10 +215,18 @@ class Course:
             decision=render_decision(self._report()),
             facts={
                 "program": config.program,
+                "program_file": self.parts.program.fingerprint,
                 "model": self.engines.connection.model_id,
                 "snapshot": self.question.snapshot.id,
+                "champion": self.champion.version,
                 **facts_of(adapter),
             },
+            origins=found.causes.file(
+                challenger.candidate,
+                snapshot=self.question.snapshot,
+                champion=self.champion,
+                optimizer=config.optimizer,
+            ),
             adapter=adapter,
         )
 
@@ -226,7 +239,8 @@ class Course:
             judgement=self._found.judgement,
             search=self._found.shown(self.parts.config.name),
         )
-        looks = len(self.releases.ledger.looks(self.question.snapshot.holdout.sha256))
+        judged, holdout = self._found.judgement, self.question.snapshot.holdout.sha256
+        looks = judged.report.look if judged else self.releases.ledger.exposure(holdout).looks
         result = replace(
             self._teller.result(
                 self._found, report, self.engines.meter.totals(), looks=looks, path=path
@@ -235,11 +249,18 @@ class Course:
         )
         final = self._found.is_final
         if final:
-            self.releases.ledger.append_decision(
-                turn=self.question.turn,
-                program=self.parts.config.name,
-                verdict=Verdict(result.verdict),
-                report={k: getattr(result, k) for k in ("effect", "low", "high", "n", "looks")},
+            record_decision(
+                self.releases,
+                result,
+                self._found.judgement,
+                workspace=self.parts.workspace,
+                config=self.parts.config.to_yaml(),
+                inputs={
+                    "snapshot": self.question.snapshot.id,
+                    "holdout": self.question.snapshot.holdout.sha256,
+                    "champion": self.champion.candidate.id,
+                    "model": self.engines.connection.model_id,
+                },
             )
         self.tracker.finish_turn(
             render_decision(report),

@@ -14,7 +14,7 @@ from datetime import datetime
 from pathlib import Path
 
 from upturn.errors import DataError
-from upturn.ledger import Ledger
+from upturn.ledger import EntryKind, Ledger
 from upturn.pipeline.forget.answer import Forgetting, entry_of
 from upturn.pipeline.forget.places import sweep
 from upturn.pipeline.forget.subject import Subject, find
@@ -83,7 +83,8 @@ def forget(
         _remove(work, subject, answer)
         _from_store(store, subject, answer)
         _search_again(store, work, also, subject, answer)
-        if work is not None and answer.found:
+        # A kill may have come between the store and the ledger: then nothing is found any more.
+        if work is not None and (answer.found or not _is_told(work)):
             work.ledger.append_forget(entry_of(mark, answer))
     return answer
 
@@ -125,7 +126,8 @@ def expire(
         answer.feedback = counted.feedback - left.feedback
         answer.found = bool(answer.requests or answer.feedback or subject.found)
         _search_again(store, work, also, subject, answer)
-        if work is not None and answer.found:
+        done = answer.found or bool(answer.removed.snapshots or answer.removed.versions)
+        if work is not None and (answer.found or (done and not _is_told(work))):
             work.ledger.append_forget({**entry_of(mark, answer), "before": limit})
     return answer
 
@@ -160,7 +162,20 @@ def _work(
         return None
     ledger = Ledger(workspace.ledger, clock=clock)
     places = [*_beside(workspace.folder.parent), *_beside_store(store), *also]
-    return Work(workspace=workspace, ledger=ledger, places=places, mark=mark, gone=gone)
+    return Work(
+        workspace=workspace,
+        ledger=ledger,
+        places=places,
+        store=store_file(store),
+        mark=mark,
+        gone=gone,
+    )
+
+
+def _is_told(work: Work) -> bool:
+    """Tells whether the ledger has an entry of this removal."""
+    entries = work.ledger.entries()
+    return any(e.kind is EntryKind.FORGET and e.data["subject"] == work.mark for e in entries)
 
 
 def _beside(folder: Path) -> list[Path]:

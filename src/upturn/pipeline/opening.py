@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import Protocol
 
 from upturn.evaluate import CandidateRunner, Evaluator
 from upturn.lm import AnswerCache, Meter, Totals
 from upturn.lm.connect import Connection
 from upturn.lm.engine import Answers, Metering
+from upturn.pipeline.canary.epochs import answers_now
 from upturn.pipeline.parts import Parts
+from upturn.pipeline.seams import World
 from upturn.weights.adapter import Adapter
-
-if TYPE_CHECKING:
-    from upturn.pipeline.turn import World
 
 
 class Reading(Protocol):
@@ -33,12 +32,15 @@ class Engines:
         strong: the model that writes instructions, or None.
         runner: runs candidates, here or on a cluster.
         meter: counts all calls of all models.
+        others: further models by the config's names: those that the search may choose, and the
+            judges of suites.
     """
 
     connection: Connection
     strong: Connection | None
     runner: CandidateRunner
     meter: Reading
+    others: Mapping[str, Connection] = field(default_factory=dict)
 
 
 @contextmanager
@@ -69,15 +71,15 @@ def open_engines(
             yield _on_ray(parts, world, cache, stack, calls_before, usd_before)
             return
         meter = Meter(parts.caps, calls_before=calls_before, usd_before=usd_before)
-        opened = _Opener(parts, world, cache, meter, stack)
-        connection = opened.main()
+        opened = Opener(parts, world, cache, meter, stack)
+        connection, others = opened.main(), opened.others()
         evaluator = Evaluator(
             parts.program,
             parts.metric,
             connection,
             meter,
             concurrency=parts.config.model.concurrency,
-            connections=opened.others(),
+            connections=others,
             adapters=adapters or {},
         )
         yield Engines(
@@ -85,6 +87,7 @@ def open_engines(
             strong=opened.strong(),
             runner=stack.enter_context(evaluator),
             meter=meter,
+            others=others,
         )
 
 
@@ -109,7 +112,7 @@ def _on_ray(
             usd_before=usd_before,
         )
     )
-    opened = _Opener(parts, world, site.line, site.line, stack)
+    opened = Opener(parts, world, site.line, site.line, stack)
     job = Job.read(
         parts.root,
         program=parts.config.program,
@@ -124,11 +127,13 @@ def _on_ray(
         strong=opened.strong(),
         runner=stack.enter_context(RayRunner(job, site)),
         meter=site.line,
+        # Rows of the search run on the workers; those of suites run here.
+        others=opened.others() if parts.config.gate.suites else {},
     )
 
 
 @dataclass(frozen=True)
-class _Opener:
+class Opener:
     """Connects to a config's models, all with one cache and one purse."""
 
     parts: Parts
@@ -138,19 +143,28 @@ class _Opener:
     stack: ExitStack
 
     def main(self) -> Connection:
-        return self._open(self.parts)
+        """The model that runs the program."""
+        return self.open(self.parts)
 
     def others(self) -> Mapping[str, Connection]:
-        """The further models that the search may choose."""
+        """The further models that the search may choose, and the judges of suites."""
+        config = self.parts.config
+        judges = [suite.judge for suite in config.gate.suites if suite.judge]
+        return self.named((*config.search.space.model, *judges))
+
+    def named(self, names: Iterable[str]) -> dict[str, Connection]:
+        """Models by their names in the config, each opened once."""
         models = self.parts.config.models
-        names = self.parts.config.search.space.model
-        return {name: self._open(self.parts.with_model(models[name])) for name in names}
+        return {n: self.open(self.parts.with_model(models[n])) for n in dict.fromkeys(names)}
 
     def strong(self) -> Connection | None:
+        """The model that writes instructions, where there is one."""
         section = self.parts.config.proposer_model
-        return None if section is None else self._open(self.parts.with_model(section))
+        return None if section is None else self.open(self.parts.with_model(section))
 
-    def _open(self, parts: Parts) -> Connection:
-        connection = self.stack.enter_context(self.world.connect(parts, self.cache, self.meter))
+    def open(self, parts: Parts) -> Connection:
+        """Connects to one model and asks it for a sign of life."""
+        answers = answers_now(parts, self.world.identify, self.cache)
+        connection = self.stack.enter_context(self.world.connect(parts, answers, self.meter))
         connection.probe()
         return connection

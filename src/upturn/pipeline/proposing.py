@@ -193,7 +193,7 @@ def _fits(prompt: Candidate, start: Candidate) -> bool:
 def _trained_parts(weights: Weights, evidence: Evidence) -> list[Proposal]:
     """The prompts that adapters were trained under, as choices; never cut, as weights expect them
     whole."""
-    sources = Sources(evidence)
+    sources = Sources(evidence.train)
     parts: list[Proposal] = []
     for adapter, prompt in weights.trained():
         origin = f"adapter:{adapter.id}"
@@ -211,7 +211,7 @@ def _trained_parts(weights: Weights, evidence: Evidence) -> list[Proposal]:
 
 def _survivors_parts(evidence: Evidence) -> list[Proposal]:
     """The survivors' own parts as choices, so that the next generation can spell them."""
-    sources = Sources(evidence)
+    sources = Sources(evidence.train)
     parts: list[Proposal] = []
     for candidate in (s.candidate for s in evidence.survivors):
         for name, state in candidate.states.items():

@@ -1,6 +1,6 @@
 """What a turn will cost, before anything is spent.
 
-    calls  = (baseline + bootstrapping + search + 2 x holdout) rows x predictors, + the strong model
+    calls  = (baseline + bootstrapping + search + sides x holdout) rows x predictors + strong model
     tokens = calls x what the prompts of a dry pass hold (``quote_prompts``)
     money  = tokens x the config's prices;  time = calls x a pace
 
@@ -22,6 +22,7 @@ from upturn.pipeline.pace import Pace, assumed_pace, probed_pace
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.quote_prompts import DryPass, dry_pass
 from upturn.pipeline.quote_steps import Steps
+from upturn.pipeline.suites import open_suites
 from upturn.pipeline.workspace import read_json, write_json
 from upturn.records import Candidate, Example, Json
 from upturn.report.quote import Quote, Range, Spend, Spent
@@ -60,7 +61,8 @@ class Quoting:
     def quote(self, pace: Pace) -> Quote:
         """Returns the quote at a pace."""
         config = self._parts.config
-        steps = Steps(config, self._data, self.dry, len(self._parts.program.predictors))
+        predictors, suites = len(self._parts.program.predictors), open_suites(self._parts)
+        steps = Steps(config, self._data, self.dry, predictors, suites)
         spends = steps.spends()
         whole = sum(spends.values(), Spend())
         budget = config.budget

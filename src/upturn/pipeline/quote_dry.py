@@ -12,7 +12,7 @@ from upturn.lm import AnswerCache, Meter
 from upturn.pipeline.pace import PROBE_ROWS, Pace, assumed_pace, probed_pace
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.quote import Quoting
-from upturn.pipeline.turn import World
+from upturn.pipeline.seams import World
 from upturn.pipeline.weights import SETTING
 from upturn.records import Candidate, Example
 from upturn.report.quote import Quote

@@ -9,10 +9,12 @@ from upturn.config import Config
 from upturn.config.sections import ModelSection
 from upturn.datasets import Preview, Snapshot
 from upturn.gate import design
+from upturn.pipeline.allowance import gate_rows
 from upturn.pipeline.elsewhere import general_rows
 from upturn.pipeline.explore import baseline_rows
 from upturn.pipeline.proposing import BOOTSTRAP_SHARE, MAX_BOOTSTRAP_ROWS
 from upturn.pipeline.quote_prompts import DryPass, RowTokens
+from upturn.pipeline.suites import Standing
 from upturn.propose.writing import ANSWER_TOKENS
 from upturn.report.quote import Range, Spend
 from upturn.search.finalists import fresh_rows
@@ -37,12 +39,14 @@ class Steps:
         data: train and dev rows, and how many the holdout has.
         dry: what the prompts hold.
         predictors: calls a row.
+        suites: rows that must be passed whatever the score is.
     """
 
     config: Config
     data: Preview | Snapshot
     dry: DryPass
     predictors: int
+    suites: Sequence[Standing] = ()
 
     def spends(self) -> dict[str, Spend]:
         """Step -> what it costs, before caps."""
@@ -52,6 +56,8 @@ class Steps:
             writes=(self.dry.start.writes + self.dry.searched.writes) * 0.5,
         )
         steps = {**first, "gate": self._rows(self._gate_rows(), both)}
+        if self.suites:
+            steps["suites"] = self._suites(both)
         if other := self._other_rows():
             # Only a challenger with an adapter is asked other tasks.
             rows = Range(low=0, expected=other, high=other)
@@ -59,19 +65,33 @@ class Steps:
         return steps
 
     def _gate_rows(self) -> Range:
-        """Both sides on the holdout; a design with stages may end after the first of them."""
+        """All sides on the holdout; a design with stages may end after the first of them."""
         gate, held = self.config.gate, self.data.holdout
         first = design(gate.design, gate.design_settings).cuts(held.groups)[0]
         # Groups differ in size, and which of them come first is not known before the look.
-        least = round(2 * held.rows * first / held.groups)
-        return Range(low=least, expected=2 * held.rows, high=2 * held.rows)
+        times = gate_rows(self.config)
+        # One challenger is the least that may come out of the search.
+        least = round(2 * gate.replicates * held.rows * first / held.groups)
+        return Range(low=least, expected=times * held.rows, high=times * held.rows)
+
+    def _suites(self, tokens: RowTokens) -> Spend:
+        """All sides on every suite; what a judge reads and writes is not known."""
+        sides = Range(low=2, expected=1 + self._challengers, high=1 + self._challengers)
+        asked = self._rows(sides * sum(s.bound.asks for s in self.suites), tokens)
+        grades = sum(s.bound.judge_calls for s in self.suites)
+        return asked + Spend(calls=Range(low=0, expected=sides.high, high=sides.high) * grades)
+
+    @property
+    def _challengers(self) -> int:
+        return self.config.gate.challengers
 
     def _other_rows(self) -> int:
         section = self.config.gate.guards.forgetting
         if section is None or not self.config.search.space.weights:
             return 0
         general = len(general_rows()) if section.general else 0
-        return 2 * (len(section.programs) * section.rows + general)
+        rows = len(section.programs) * section.rows + general
+        return 2 * self.config.gate.challengers * rows
 
     def _search(self) -> dict[str, Spend]:
         return {
@@ -99,6 +119,8 @@ class Steps:
                 f"the strong model is taken to be asked {calls.low:.0f} to {calls.high:.0f} times "
                 f"for each proposer that needs it ({', '.join(self.dry.skipped) or 'none'})"
             )
+        if any(s.judge for s in self.suites):
+            found.append("tokens and money of the judges of suites are not counted")
         if self.predictors > 1:
             found.append("each predictor is taken to be called once a row")
         if self.config.optimizer != "upturn":

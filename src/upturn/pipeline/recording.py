@@ -99,6 +99,22 @@ class Recorder:
             examples,
         )
 
+    def withheld(self, kind: RunKind, name: str, evaluation: Evaluation, finalist: Finalist) -> str:
+        """Logs a side whose scores are not told: what ran, without its rows. Returns the run's
+        id."""
+        return self._tracker.log_candidate(
+            RunRecord(
+                kind=kind,
+                name=name,
+                candidate=finalist.candidate,
+                metrics={
+                    "holdout/rows": float(len(evaluation.rows)),
+                    "dev/score": finalist.fresh.score,
+                },
+                params=finalist.candidate.choices,
+            )
+        )
+
 
 def _few(split: str, evaluation: Evaluation) -> list[tuple[str, float | None]]:
     return list(metrics_of(split, evaluation).items())[:1]

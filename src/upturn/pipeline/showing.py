@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from upturn.records import Row
-from upturn.report.figures import Role, TrialPoint, search_figure
-from upturn.report.pareto import pareto_figure
+from upturn.report.figures import Role, TrialPoint
 from upturn.report.search import SearchReport, TrialLine
 from upturn.search import SearchResult, Trial
 
@@ -18,7 +17,7 @@ def search_report(
     origins: Callable[[Trial], Mapping[str, str]],
     challenger: str = "",
 ) -> SearchReport:
-    """Returns the table and the figures of a search.
+    """Returns the table of a search and what its figures are drawn from.
 
     Args:
         search: how it ended.
@@ -28,16 +27,12 @@ def search_report(
     """
     roles: dict[str, Role] = {challenger: "challenger", search.start.candidate.id: "champion"}
     fresh = {f.candidate.id: f.fresh.score for f in (*search.finalists, search.start)}
-    points = [_point(t, fresh, roles) for t in search.trials]
     return SearchReport(
-        trials=[_line(t, fresh, roles, origins(t)) for t in search.trials],
-        figure_png=search_figure(
-            [p for p in points if p.role != "champion"],
-            champion=search.start.searched.score,
-            champion_fresh=search.start.fresh.score,
-            title=f"{program}: search on dev",
-        ),
-        pareto_png=pareto_figure(points, title=f"{program}: score against cost on dev"),
+        program=program,
+        trials=tuple(_line(t, fresh, roles, origins(t)) for t in search.trials),
+        points=tuple(_point(t, fresh, roles) for t in search.trials),
+        champion=search.start.searched.score,
+        champion_fresh=search.start.fresh.score,
     )
 
 

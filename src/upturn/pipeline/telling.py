@@ -9,6 +9,7 @@ from upturn.datasets import Snapshot
 from upturn.lm import Totals
 from upturn.pipeline.closing import next_steps
 from upturn.pipeline.judge import Judgement
+from upturn.pipeline.lineage.origins import Causes
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.quote import spent, spent_json
 from upturn.pipeline.result import TurnResult
@@ -34,6 +35,7 @@ class Found:
         stopped: why the turn ended before the gate, or "".
         quote: what it was expected to cost.
         origins: trial number -> choice -> where it came from.
+        causes: the proposals that the trials were made of, with their rows and events.
     """
 
     search: SearchResult | None = None
@@ -43,6 +45,7 @@ class Found:
     stopped: str = ""
     quote: Quote | None = None
     origins: dict[int, Mapping[str, str]] = field(default_factory=dict)
+    causes: Causes = field(default_factory=Causes)
 
     def shown(self, program: str) -> SearchReport | None:
         """The search as its report shows it."""
@@ -67,8 +70,7 @@ class Found:
         if self.judgement is None:
             return self.nothing_to_judge
         world = (FailureKind.OUTAGE, FailureKind.BUDGET)
-        sides = (self.judgement.baseline, self.judgement.challenger)
-        return not any(side.failures(*world) for side in sides)
+        return not any(side.failures(*world) for side in self.judgement.sides)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +86,7 @@ class Teller:
 
     def report(self, found: Found, totals: Totals, seconds: float) -> TurnReport:
         """Returns the turn for its readers."""
-        gate = found.judgement.report if found.judgement else None
+        gate = found.judgement.released if found.judgement else None
         trials = found.search.trials if found.search else ()
         # The alias moves last, when the result is on disk; the report speaks of how it will be.
         promoted = bool(found.version) and self.parts.config.promotion == "auto"

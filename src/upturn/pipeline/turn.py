@@ -7,28 +7,32 @@ answer of the model is on disk before it is used, so going on pays for nothing t
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from upturn.datasets import Snapshot
 from upturn.ledger import Ledger
 from upturn.lm import AnswerCache
-from upturn.lm.connect import Connection
-from upturn.lm.engine import Answers, Metering
-from upturn.pipeline.course import Course, Question
+from upturn.pipeline.canary.canaries import model_now, paid, watch
+from upturn.pipeline.canary.watching import Watch
+from upturn.pipeline.course import Course
 from upturn.pipeline.elsewhere import Task, tasks_of
+from upturn.pipeline.judge import looks_left
+from upturn.pipeline.judging import judge_notices
 from upturn.pipeline.opening import open_engines
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Progress
-from upturn.pipeline.release import Releases
+from upturn.pipeline.question import Question
+from upturn.pipeline.releases.release import Releases
 from upturn.pipeline.result import TurnResult
+from upturn.pipeline.seams import World
+from upturn.pipeline.suites import open_suites
 from upturn.pipeline.weights import Weights, open_weights
 from upturn.pipeline.workspace import disk_errors, read_json, write_json
 from upturn.programs.loading import file_hash
-from upturn.records import Candidate, Json, content_hash
+from upturn.records import Candidate, Json, Verdict, content_hash
 from upturn.registry import Registry
 from upturn.tracking import Tracker
 
@@ -39,36 +43,12 @@ _PATIENCE = {
 }
 _NOT_ASKED: Any = {
     **dict.fromkeys(("budget", "promotion", "tracking", "workspace", "executor", "ray"), True),
-    **{"cache": True, "model": _PATIENCE, "models": {"__all__": _PATIENCE}},
+    **{"cache": True, "canaries": True, "model": _PATIENCE, "models": {"__all__": _PATIENCE}},
     "proposer_model": _PATIENCE,
     # In the question by what they mean, and only where there are weights.
     "search": {"space": {"weights": True}},
-    "gate": {"guards": {"forgetting": True}},
+    "gate": {"guards": {"forgetting": True}, "judge": True, "suites": True},
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class World:
-    """The outside, one seam each.
-
-    Attributes:
-        identify: the model's id, weights included, without loading it.
-        connect: opens the model with a cache and a meter; the turn closes it.
-        store: opens tracker and registry; the turn closes them.
-        clock: the time now, with zone.
-        progress: told what happens.
-        who: who runs this, for the ledger.
-        worker_engine: ``file.py:factory`` of an engine that workers of a cluster use in place of
-            the model's own; None outside tests.
-    """
-
-    identify: Callable[[Parts], str]
-    connect: Callable[[Parts, Answers, Metering], Connection]
-    store: Callable[[Parts], AbstractContextManager[tuple[Tracker, Registry]]]
-    clock: Callable[[], datetime]
-    progress: Progress
-    who: str
-    worker_engine: str | None = None
 
 
 def run_turn(parts: Parts, world: World) -> TurnResult:
@@ -82,36 +62,81 @@ def run_turn(parts: Parts, world: World) -> TurnResult:
     started = world.clock()
     # Program and metric before the lock and the data: a typo costs nothing and writes nothing.
     _ = parts.program.fields, parts.metric, parts.model
+    suites = open_suites(parts)
+    notices = judge_notices(parts)
     model_id = world.identify(parts)
     with parts.workspace.locked(), disk_errors(parts.workspace.folder):
         snapshot = parts.snapshot(started)
         parts.try_metric(snapshot.train[0])
         _tell(world.progress, snapshot)
-        ledger = Ledger(parts.workspace.ledger, clock=world.clock)
+        ledger = Ledger(parts.workspace.ledger, clock=world.clock, actor=world.who)
         with world.store(parts) as (tracker, registry):
-            releases = Releases(registry, ledger, parts.config.name)
-            champion = registry.champion(parts.config.name)
-            start = champion.candidate if champion else parts.program.seed
-            weights = open_weights(parts, champion, snapshot, model_id=model_id)
-            turn = turn_id(parts, snapshot, start, model_id, weights=weights)
-            recorded = _recorded(parts, turn)
-            if recorded is not None:
+            tell = partial(world.progress.step, "release")
+            releases = Releases(registry, ledger, parts.config.name, tell)
+            seen, asked = _watched(parts, world, registry, snapshot, model_id)
+            moved = releases.settle()
+            if moved is not None and (asked.recorded is None or moved.data["turn"] != asked.turn):
+                # Of the champion that it is now.
+                asked = _ask(parts, registry, snapshot, seen.model_id)
+            if asked.recorded is not None:
+                turn = asked.turn
                 world.progress.step("known", f"turn {turn} asked the same; its answer stands")
                 seconds = (world.clock() - started).total_seconds()
-                result = recorded.again(max(0.0, seconds))
+                result = seen.charged(asked.recorded.again(max(0.0, seconds)))
             else:
-                tasks = _tasks(parts, weights, registry, started)
-                question = Question(turn=turn, snapshot=snapshot, weights=weights, tasks=tasks)
+                tasks = _tasks(parts, asked.weights, registry, started)
+                question = Question(
+                    turn=asked.turn,
+                    snapshot=snapshot,
+                    weights=asked.weights,
+                    tasks=tasks,
+                    suites=suites,
+                    watch=replace(seen, notices=(*notices, *seen.notices)),
+                )
                 result = _run(parts, world, question, releases, tracker, started)
-            return _promoted(result, releases, world.who)
+            return _promoted(result, releases, world.who, ask=parts.config.promotion == "ask")
 
 
-def _promoted(result: TurnResult, releases: Releases, who: str) -> TurnResult:
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """The question of a turn, and its answer where it was asked before."""
+
+    turn: str
+    weights: Weights
+    recorded: TurnResult | None
+
+
+def _ask(parts: Parts, registry: Registry, snapshot: Snapshot, model_id: str) -> _Asked:
+    champion = registry.champion(parts.config.name)
+    start = champion.candidate if champion else parts.program.seed
+    weights = open_weights(parts, champion, snapshot, model_id=model_id)
+    turn = turn_id(parts, snapshot, start, model_id, weights=weights)
+    return _Asked(turn=turn, weights=weights, recorded=_recorded(parts, turn))
+
+
+def _watched(
+    parts: Parts, world: World, registry: Registry, snapshot: Snapshot, model_id: str
+) -> tuple[Watch, _Asked]:
+    """Asks the canaries; then the question is of the model that answers today."""
+    champion = registry.champion(parts.config.name)
+    start = champion.candidate if champion else parts.program.seed
+    known = model_now(parts, world, model_id)
+    asked = _ask(parts, registry, snapshot, known)
+    # Where an answer stands, its caps do not: it may stand for months.
+    before = (0, 0.0) if asked.recorded else paid(parts, asked.turn)
+    seen = watch(parts, world, snapshot, start, model_id, before=before)
+    same = seen.model_id == known
+    return seen, asked if same else _ask(parts, registry, snapshot, seen.model_id)
+
+
+def _promoted(result: TurnResult, releases: Releases, who: str, *, ask: bool) -> TurnResult:
     """Moves the alias last, when the result is on disk: a killed process can always finish it."""
     if not result.promoted:
+        if ask and result.version and result.verdict == Verdict.PROMOTE:
+            releases.stage(result.version, turn=result.turn)
         return result
     assert result.version is not None, "a promotion has a version"
-    stands = releases.finish(result.version, turn=result.turn, who=who, reason=result.reasons[0])
+    stands = releases.finish(result.version, turn=result.turn, who=who, because=result.reasons[0])
     return replace(result, promoted=stands)
 
 
@@ -127,14 +152,21 @@ def _run(
     max_mb = parts.config.cache.max_mb
     with AnswerCache(parts.workspace.cache, turn=turn, max_mb=max_mb) as cache:
         calls, usd = cache.spent(turn)
+        asked_calls, asked_usd = question.watch.charge(parts.workspace.turn(turn))
         if calls:
             world.progress.step("resume", f"turn {turn}: {calls} calls were paid before")
+        left = looks_left(
+            releases.ledger, question.snapshot, alpha=parts.config.gate.alpha, turn=turn
+        )
+        if left is not None and not left.looks_left:
+            # The search costs as much, and no gate can promote what it finds.
+            world.progress.step("looks", left.sentence)
         with open_engines(
             parts,
             world,
             cache,
-            calls_before=calls,
-            usd_before=usd,
+            calls_before=calls + asked_calls,
+            usd_before=usd + asked_usd,
             adapters=question.weights.adapters,
         ) as engines:
             seed = parts.program.seed
@@ -144,12 +176,13 @@ def _run(
                 releases=releases,
                 tracker=tracker,
                 engines=engines,
-                champion=releases.adopt(seed, parts.program.state_json(seed)),
+                champion=releases.adopt(seed, parts.program.state_json(seed), who=world.who),
                 started=started,
                 clock=world.clock,
                 progress=world.progress,
             )
             result, final = course.run()
+            result = question.watch.charged(result)
     if final:
         write_json(parts.workspace.turn(turn) / "result.json", result.to_json())
     return result
@@ -192,6 +225,12 @@ def turn_id(
         # look at its holdout again.
         forgetting = parts.config.gate.guards.forgetting
         question["forgetting"] = forgetting.model_dump() if forgetting else None
+    if parts.config.gate.judge is not None:
+        # What shows that a judge may gate is asked every time; what it may be overruled by is not.
+        question["human"] = parts.config.gate.judge.human
+    if parts.config.gate.suites:
+        # By what they ask and expect, wherever their files lie.
+        question["suites"] = [s.question() for s in open_suites(parts)]
     if own:
         question["proposers"] = [file_hash(parts.root / n.partition(":")[0]) for n in own]
     return "t" + content_hash(question, length=11)

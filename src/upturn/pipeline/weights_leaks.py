@@ -47,7 +47,7 @@ def check_leak(adapter: Adapter, snapshot: Snapshot, workspace: Workspace) -> st
             f"adapter {adapter.id} was trained on snapshot {trained_on[:12]}, which shares "
             f"{counted} with this turn's holdout: it may know the answers",
             where="search.space.weights",
-            fix="train it on this snapshot (upturn train), or leave it out",
+            fix="train it on this snapshot (upturn train JOB), or leave it out",
         )
     if _of_snapshot(manifest, "rows") and held["rows"]:
         return ""

@@ -46,6 +46,11 @@ class Workspace:
         return self.folder / "ledger.jsonl"
 
     @property
+    def evidence(self) -> Path:
+        """What decisions rested on, a file each, named by content."""
+        return self.folder / "evidence"
+
+    @property
     def snapshots(self) -> Path:
         return self.folder / "snapshots"
 

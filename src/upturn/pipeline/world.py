@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+from upturn.ledger import current_actor
 from upturn.lm.connect import connect, identify
 from upturn.pipeline.parts import Parts
 from upturn.pipeline.progress import Progress
-from upturn.pipeline.turn import World
+from upturn.pipeline.seams import World
 from upturn.registry import MlflowRegistry, Registry
 from upturn.tracking import Tracker
 from upturn.tracking.mlflow import MlflowTracker
@@ -49,8 +49,5 @@ def real_world(progress: Progress) -> World:
 
 
 def user() -> str:
-    """The name that the ledger writes down."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container may run under an id that has no name
-        return "unknown"
+    """The name that the ledger writes down: the job's, or the user's."""
+    return current_actor()

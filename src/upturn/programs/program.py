@@ -138,7 +138,7 @@ class Program:
                 f"the candidate sets {sorted(candidate.states)}, the program has "
                 f"{sorted(predictors)}",
                 where=self.ref,
-                fix="upturn run again: the program changed since this version was registered",
+                fix="upturn run CONFIG: the program changed since this version was registered",
             )
         for name, state in candidate.states.items():
             predictor = predictors[name]

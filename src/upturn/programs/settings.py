@@ -13,7 +13,7 @@ Adapter = Literal["chat", "json", "xml"]
 Shape = Literal["predict", "cot"]
 
 _CHOICES = {"adapter": ("chat", "json", "xml"), "module": ("predict", "cot")}
-_NAMES = ("temperature", "adapter", "module", "model", "weights")
+_NAMES = ("temperature", "adapter", "module", "model", "weights", "rollout")
 _ID = re.compile(r"[0-9a-f]{12}")
 
 
@@ -27,6 +27,7 @@ class Settings:
         module: "cot" lets every predictor reason before it answers, "predict" none.
         model: name of a connection.
         weights: id of a trained adapter that is on, 12 hex digits.
+        rollout: which of several answers to the same request is asked for; 0 is the first.
     """
 
     temperature: float | None = None
@@ -34,6 +35,7 @@ class Settings:
     module: Shape | None = None
     model: str | None = None
     weights: str | None = None
+    rollout: int = 0
 
     @classmethod
     def of(cls, candidate: Candidate) -> Settings:
@@ -64,6 +66,9 @@ def _problem(name: str, value: Any) -> str:
         number = isinstance(value, int | float) and not isinstance(value, bool)
         ok = number and 0.0 <= value <= 2.0
         return "" if ok else f"temperature must be a number from 0 to 2, got {value!r}"
+    if name == "rollout":
+        ok = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+        return "" if ok else f"rollout must be a whole number >= 0, got {value!r}"
     if name == "model":
         return "" if isinstance(value, str) else f"model must be a name, got {value!r}"
     if name == "weights":

@@ -27,7 +27,7 @@ class CrossoverProposer:
     parents: int = 3
 
     def propose(self, evidence: Evidence) -> Iterable[Proposal]:
-        survivors, sources = evidence.survivors[: self.parents], Sources(evidence)
+        survivors, sources = evidence.survivors[: self.parents], Sources(evidence.train)
         for predictor, fields in evidence.program.predictors.items():
             states = [s.candidate.states[predictor] for s in survivors]
             yield from self._kept(predictor, states, sources)

@@ -16,7 +16,7 @@ class SeedProposer:
     name: str = "seed"
 
     def propose(self, evidence: Evidence) -> Iterable[Proposal]:
-        sources = Sources(evidence)
+        sources = Sources(evidence.train)
         origins = ((evidence.program.seed, "seed"), (evidence.start, "champion"))
         for candidate, origin in origins:
             for predictor, state in candidate.states.items():

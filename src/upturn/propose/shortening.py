@@ -28,7 +28,7 @@ class ShorteningProposer:
     name: str = "shortening"
 
     def propose(self, evidence: Evidence) -> Iterable[Proposal]:
-        candidate, sources = leader(evidence), Sources(evidence)
+        candidate, sources = leader(evidence), Sources(evidence.train)
         for predictor, fields in evidence.program.predictors.items():
             state = candidate.states[predictor]
             for demos in shorter_sets(state.demos, fields):

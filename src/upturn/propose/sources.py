@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
-from upturn.propose.base import Evidence, Proposal, events_of
+from upturn.propose.base import Proposal, events_of
 from upturn.records import Example, Json, canonical_json
 
 
@@ -13,10 +13,13 @@ class Sources:
 
     A demo of an inner predictor may show some of the program's inputs, or none: then its rows are
     all that share these, or not known.
+
+    Args:
+        train: the train rows.
     """
 
-    def __init__(self, evidence: Evidence) -> None:
-        self._rows = sorted(evidence.train, key=lambda e: e.id)
+    def __init__(self, train: Sequence[Example]) -> None:
+        self._rows = sorted(train, key=lambda e: e.id)
         self._index: dict[tuple[str, ...], dict[str, list[Example]]] = {}
 
     def of(self, demos: Iterable[Mapping[str, Json]]) -> list[Example]:

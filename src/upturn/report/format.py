@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from upturn.gate.ladder import WITHHELD
 from upturn.gate.report import Counts, GateReport, GuardResult, Staged
 
 DASH = "–"
@@ -52,7 +53,9 @@ def seconds(value: float | None) -> str:
 
 
 def effect(report: GateReport) -> str:
-    """The effect never stands without its interval."""
+    """The effect never stands without its interval, unless a look withholds it."""
+    if report.withheld:
+        return "withheld" if report.effect is None else f"about {points(report.effect)}"
     if report.effect is None or report.low is None or report.high is None:
         return DASH
     level = f"{100 * report.confidence:.4g} %"
@@ -82,22 +85,40 @@ def staged(found: Staged) -> str:
 
 
 #: First words of guards whose value must not fall below the limit.
-_FLOORS = ("slice ", "forgetting ")
+_FLOORS = ("slice ", "forgetting ", "suite ")
 
 
 def guard_value(guard: GuardResult, value: float | None) -> str:
-    """A guard's number in the unit that its name says."""
+    """A guard's number in its unit, or where it states none, in that which its name says."""
+    if value is None:
+        return DASH
+    if guard.unit == "tokens":
+        return f"{value:,.1f}"
     if guard.name.startswith(_FLOORS):  # the rest of such a name is somebody else's
         return percent(value)
-    if "latency" in guard.name:
+    if guard.unit == "s" or (not guard.unit and "latency" in guard.name):
         return seconds(value)
-    if "cost" in guard.name:
+    if guard.unit == "USD" or (not guard.unit and "cost" in guard.name):
         return usd(value)
     return percent(value)
 
 
+def guard_finding(guard: GuardResult) -> str:
+    """Returns what became of a guard: ok, broken, not judged, or not sure, where the limit is
+    passed and that may be chance."""
+    if not guard.ok:
+        return "broken"
+    if guard.limit is None:
+        return "ok" if guard.note == WITHHELD else "not judged"
+    if guard.challenger is None:
+        return "ok"
+    floor = guard.name.startswith(_FLOORS)
+    beyond = guard.limit - guard.challenger if floor else guard.challenger - guard.limit
+    return "not sure" if beyond > 1e-12 else "ok"
+
+
 def guard_limit(guard: GuardResult) -> str:
-    """The limit with its direction: slices and other tasks have a floor, all else a ceiling."""
+    """The limit with its direction: slices, other tasks and suites have a floor."""
     if guard.limit is None:
         return DASH
     sign = "≥" if guard.name.startswith(_FLOORS) else "≤"

@@ -3,56 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from upturn.records import Evaluation, Example
+from upturn.gate.report import GateReport
 from upturn.report.changes import changes, setting_changes
-from upturn.report.decision import HEADLINES
-from upturn.report.rows import row_changes
-from upturn.report.search import SearchReport
+from upturn.report.document import Document
+from upturn.report.forest import Bar, bar, forest
+from upturn.report.limits import limits
+from upturn.report.sentence import sentence
 from upturn.report.templating import environment
-from upturn.report.turn import TurnReport
 
 
-def render_page(
-    turn: TurnReport,
-    *,
-    champion: Evaluation | None = None,
-    challenger: Evaluation | None = None,
-    examples: Sequence[Example] = (),
-    search: SearchReport | None = None,
-) -> str:
-    """Returns the report as HTML.
+def render_page(document: Document, *, stamp: str = "", overrides: Sequence[str] = ()) -> str:
+    """Returns a report as HTML.
 
     Args:
-        turn: the turn.
-        champion, challenger: their rows on the holdout, both or none, for the lists of rows fixed
-            and broken.
-        examples: the holdout's examples, whose texts are shown beside the answers.
-        search: its trials and figures; left out where there is none.
+        document: the report.
+        stamp: hash of the report's JSON, by which a page is known to be older than it.
+        overrides: promotions without the gate's word, a sentence each; said before all else.
     """
-    pairs = row_changes(champion, challenger, examples) if champion and challenger else ([], [])
+    turn, gate = document.turn, document.turn.gate
+    lines = forest(gate.slices, gate.guards, document.slice_limits) if gate else []
+    # What stands in the plot is not said twice.
+    drawn = {line.guard.name for line in lines if line.guard}
     template = environment(html=True).get_template("page.html.j2")
     return template.render(
+        document=document,
         turn=turn,
-        gate=turn.gate,
-        headline=HEADLINES[turn.verdict],
+        gate=gate,
+        stamp=stamp,
+        sentence=sentence(turn),
         changes=changes(turn.champion, turn.challenger) if turn.challenger else [],
         settings=setting_changes(turn.champion, turn.challenger) if turn.challenger else [],
-        fixed=pairs[0],
-        broken=pairs[1],
-        interval=_interval(turn),
-        search=search or SearchReport(),
+        fixed=document.fixed,
+        broken=document.broken,
+        interval=_interval(gate),
+        forest=lines,
+        guards=[g for g in gate.guards if g.name not in drawn] if gate else [],
+        overrides=overrides,
+        limits=limits(document),
+        search=document.search,
     )
 
 
-def _interval(turn: TurnReport) -> dict[str, float] | None:
-    """Positions, in percent of the bar's width, of zero, the effect and its interval.
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """The effect's bar and how far its axis reaches to both sides of zero."""
 
-    The axis is symmetric about zero, so that a gain always points right.
-    """
-    gate = turn.gate
+    bar: Bar
+    reach: float
+
+
+def _interval(gate: GateReport | None) -> Interval | None:
     if gate is None or gate.effect is None or gate.low is None or gate.high is None:
         return None
     reach = 1.15 * max(abs(gate.low), abs(gate.high), 0.01)
-    low, mid, high = (50 + 50 * v / reach for v in (gate.low, gate.effect, gate.high))
-    return {"low": low, "effect": mid, "width": high - low, "reach": reach}
+    return Interval(bar=bar(gate.effect, gate.low, gate.high, reach), reach=reach)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import pairwise
 
-from upturn.report.figures import BLUE, GREEN, RED, TrialPoint, height, mark, new_figure, plain, png
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from upturn.report.charts import Chart, reach
+from upturn.report.figures import TrialPoint
 
 #: Rows below which an estimate says too little to lie on a front.
 MIN_ROWS = 16
-_MARKERS = {"champion": "s", "challenger": "D"}
 
 
 @dataclass(frozen=True)
@@ -35,62 +33,53 @@ def front(trials: Sequence[TrialPoint], cost: Callable[[TrialPoint], float]) -> 
     Of trials that are equal in both, the one with the lowest number stands for all.
     """
     kept: list[TrialPoint] = []
-    for trial in sorted(trials, key=lambda t: (cost(t), -height(t.score), t.number)):
-        if not kept or height(trial.score) > height(kept[-1].score):
+    for trial in sorted(trials, key=lambda t: (cost(t), -_height(t), t.number)):
+        if not kept or _height(trial) > _height(kept[-1]):
             kept.append(trial)
     return kept
 
 
-def pareto_figure(trials: Sequence[TrialPoint], *, title: str) -> bytes:
-    """Returns a PNG of score against money (or tokens) and against time, or b"".
+def pareto_figures(trials: Sequence[TrialPoint]) -> list[str]:
+    """Returns score against money (or tokens), and against time, as SVG.
 
     Only trials with a score over at least ``MIN_ROWS`` rows are points. Money is drawn where any
-    was spent, else the length of the prompt. Nothing is drawn where all cost the same.
+    was spent, else the length of the prompt. What all cost the same is not drawn; where that is the
+    first of the two, nothing is.
     """
     known = [t for t in trials if t.score is not None and t.rows >= MIN_ROWS]
     costs = [_USD if any(t.cost_usd > 0 for t in known) else _TOKENS, _LATENCY]
     if len({costs[0].of(t) for t in known}) < 2:
-        return b""
-    figure = new_figure()
-    panels = [c for c in costs if len({c.of(t) for t in known}) > 1]
-    for i, cost in enumerate(panels):
-        _panel(figure.add_subplot(1, len(panels), i + 1), known, cost)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-    figure.axes[0].set_ylabel("estimated dev score")
-    figure.legend(
-        *figure.axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=4,
-        frameon=False,
-        fontsize=9,
-    )
-    return png(figure)
+        return []
+    return [_figure(known, c) for c in costs if len({c.of(t) for t in known}) > 1]
 
 
-def _panel(axes: Axes, trials: Sequence[TrialPoint], cost: Cost) -> None:
-    from matplotlib.ticker import MaxNLocator
-
+def _figure(trials: Sequence[TrialPoint], cost: Cost) -> str:
     best = front(trials, cost.of)
-    xs, ys = [cost.of(t) for t in best], [height(t.score) for t in best]
-    axes.step(xs, ys, where="post", color=GREEN, linewidth=1.5, label="Pareto front")
-    plainly = [t for t in trials if not t.role]
-    axes.scatter(
-        [cost.of(t) for t in plainly],
-        [height(t.score) for t in plainly],
-        s=30,
-        edgecolors=BLUE,
-        facecolors="none",
-        zorder=3,
-        label="trial",
+    chart = Chart(
+        label=f"Estimated dev score against {cost.label}, {len(trials)} trials; "
+        f"{len(best)} of them are on the Pareto front, {best[-1].name} highest.",
+        x=reach([cost.of(t) for t in trials], share=0.12),
+        y=reach([_height(t) for t in trials], share=0.12),
     )
-    middle = (min(map(cost.of, trials)) + max(map(cost.of, trials))) / 2
-    for t in trials:
-        at = (cost.of(t), height(t.score))
+    chart.axes(cost.label, lambda v: f"{v:.4g}" if v >= 0 else "")
+    for one, other in pairwise(best):
+        corner = (cost.of(other), _height(one))
+        chart.line((cost.of(one), _height(one)), corner, "front")
+        chart.line(corner, (cost.of(other), _height(other)), "front")
+    middle = sum(chart.x) / 2
+    for t in sorted(trials, key=lambda t: bool(t.role)):
+        at = (cost.of(t), _height(t))
         if t.role:
-            axes.scatter(*at, s=54, marker=_MARKERS[t.role], color=RED, zorder=4, label=t.role)
-        if t.role or t in best:
-            mark(axes, t, at, left=at[0] > middle)
-    axes.set_xlabel(cost.label)
-    axes.xaxis.set_major_locator(MaxNLocator(5))
-    axes.margins(x=0.12, y=0.12)
-    plain(axes)
+            chart.diamond(at, "fresh")
+            # The champion's name goes below, out of the challenger's way.
+            below = 18 if t.role == "champion" else -8
+            words = f"{t.name} {t.role}"
+            chart.text(at, words, "role", left=at[0] > middle, dy=below)
+        else:
+            chart.dot(at, "trial solid" if t in best else "trial")
+    return chart.svg()
+
+
+def _height(trial: TrialPoint) -> float:
+    """Where a score is drawn; one that is not known is drawn nowhere."""
+    return math.nan if trial.score is None else trial.score

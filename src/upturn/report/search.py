@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 
-from upturn.report.figures import Role
+from upturn.records import Json
+from upturn.report.charts import standalone
+from upturn.report.figures import Role, TrialPoint, search_figure
+from upturn.report.pareto import pareto_figures
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +41,22 @@ class SearchReport:
     """What a report says about the search.
 
     Attributes:
+        program: the config's name, for whoever has a figure alone.
         trials: in the order they entered.
-        rows: dev rows spent, all trials together.
-        figure_png, pareto_png: the figures; empty where there is nothing to draw.
+        points: the same, for the figures.
+        champion: the champion's score on the rows the trials ran on; champion_fresh: on the
+            finalists' rows. None where it has none.
     """
 
+    program: str = ""
     trials: Sequence[TrialLine] = field(default=())
-    figure_png: bytes = b""
-    pareto_png: bytes = b""
+    points: Sequence[TrialPoint] = field(default=())
+    champion: float | None = None
+    champion_fresh: float | None = None
 
     @property
     def rows(self) -> int:
+        """Dev rows spent, all trials together."""
         return sum(t.rows for t in self.trials)
 
     @property
@@ -59,8 +66,32 @@ class SearchReport:
 
     @property
     def figure(self) -> str:
-        return base64.b64encode(self.figure_png).decode()
+        """What rows bought, as SVG; "" where there is nothing to draw."""
+        return search_figure(
+            self.points, champion=self.champion, champion_fresh=self.champion_fresh
+        )
 
     @property
-    def pareto(self) -> str:
-        return base64.b64encode(self.pareto_png).decode()
+    def pareto(self) -> list[str]:
+        """Score against cost and against time, as SVG each."""
+        return pareto_figures(self.points)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The figures as files of their own."""
+        drawn = {"search.svg": self.figure}
+        drawn |= {f"pareto_{i}.svg": svg for i, svg in enumerate(self.pareto, start=1)}
+        return {name: standalone(svg, self.program) for name, svg in drawn.items() if svg}
+
+    def to_json(self) -> dict[str, Json]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Json]) -> SearchReport:
+        return cls(
+            program=value["program"],
+            trials=tuple(TrialLine(**t) for t in value["trials"]),
+            points=tuple(TrialPoint(**p) for p in value["points"]),
+            champion=value["champion"],
+            champion_fresh=value["champion_fresh"],
+        )

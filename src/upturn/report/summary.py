@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from upturn.report import format
-from upturn.report.decision import HEADLINES
 from upturn.report.quote import shown
+from upturn.report.sentence import HEADLINES
 from upturn.report.turn import TurnReport
 
 
@@ -27,9 +27,10 @@ def summary_lines(turn: TurnReport) -> list[tuple[str, str]]:
 
 
 def summary_text(turn: TurnReport) -> str:
-    """Returns the summary as plain text, for logs and pipes."""
+    """Returns the summary as plain text, for logs and pipes; what must be read first is first."""
+    first = [f"READ FIRST: {notice}" for notice in (turn.gate.notices if turn.gate else ())]
     lines = [f"{label:>8}  {text}" for label, text in summary_lines(turn)]
-    return "\n".join([f"{turn.verdict}  {turn.program}  {_outcome(turn)}", *lines])
+    return "\n".join([*first, f"{turn.verdict}  {turn.program}  {_outcome(turn)}", *lines])
 
 
 def _outcome(turn: TurnReport) -> str:
@@ -50,6 +51,8 @@ def _tried(turn: TurnReport) -> str:
 def _result(turn: TurnReport) -> str:
     gate = turn.gate
     assert gate is not None, "a result needs a gate"
+    if gate.withheld:
+        return f"{format.effect(gate)}: look {gate.look} at this holdout, and nothing is promoted"
     scores = f"{format.percent(gate.baseline_score)} → {format.percent(gate.challenger_score)}"
     return f"{scores}, {format.effect(gate)}"
 
@@ -57,8 +60,9 @@ def _result(turn: TurnReport) -> str:
 def _proof(turn: TurnReport) -> str:
     gate = turn.gate
     assert gate is not None, "a proof needs a gate"
+    p_value = "" if gate.p_value is None else f"{format.p_equals(gate.p_value)}, "
     return (
-        f"{gate.n} unseen rows in {gate.groups} groups, {format.p_equals(gate.p_value)}, "
+        f"{gate.n} unseen rows in {gate.groups} groups, {p_value}"
         f"allowed {format.p_value(gate.allowed)}, look {gate.look} at this holdout"
     )
 

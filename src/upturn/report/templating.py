@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from upturn.report import changes, format
+from upturn.report.rows import shown
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+# What begins a tag or an address in angle brackets; in "p <= 0.05" it is a sign.
+_TAG = re.compile("<(?=[A-Za-z/!?])")
+
 
 def cell(text: object) -> str:
-    """Returns a text that cannot leave its markdown table cell."""
-    return str(text).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ")
+    """Returns a text on one line that cannot leave its markdown table cell, and is neither HTML
+    nor a link or a picture: whoever reads it must not ask a stranger's server for one."""
+    plain = " ".join(str(text).splitlines()).replace("\\", "\\\\").replace("|", "\\|")
+    return _TAG.sub("&lt;", plain).replace("](", "]\\(")
 
 
 def fence(text: str) -> str:
@@ -36,7 +43,9 @@ def _filters() -> dict[str, Callable[..., Any]]:
         "staged": format.staged,
         "guard_value": format.guard_value,
         "guard_limit": format.guard_limit,
+        "guard_finding": format.guard_finding,
         "patch": changes.as_patch,
+        "shown": shown,
         "cell": cell,
         "fence": fence,
     }

@@ -49,6 +49,7 @@ def row_from_json(value: Mapping[str, Json]) -> Row:
     kinds: dict[str, Json] = {
         "outcome": Outcome(value["outcome"]),
         "failure": None if failure is None else FailureKind(failure),
+        "runs": tuple(row_from_json(r) for r in value.get("runs", ())),
     }
     return Row(**{**value, **kinds})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from upturn.records import Candidate, Evaluation, Example, Json
@@ -13,6 +13,7 @@ from upturn.tracking.database import DATABASE, prepare
 from upturn.tracking.mlflow_client import installed_schema
 from upturn.tracking.mlflow_store import MlflowStore, open_store
 from upturn.tracking.versions import (
+    Aliases,
     RegisteredVersion,
     VersionInfo,
     build_files,
@@ -118,7 +119,9 @@ class MemoryRegistry:
     def __init__(self) -> None:
         self.stored: dict[str, list[dict[str, bytes]]] = {}
         self._keys: dict[tuple[str, str, str], str] = {}
-        self._champions: dict[str, str] = {}
+        self._aliases: dict[str, Aliases] = {}
+        self._overrides: dict[tuple[str, str], str] = {}
+        self._heads: dict[str, str] = {}
 
     def register(
         self,
@@ -142,18 +145,41 @@ class MemoryRegistry:
         return self._keys[key]
 
     def champion(self, program: str) -> RegisteredVersion | None:
-        version = self._champions.get(program)
-        return None if version is None else self.load(program, version)
+        version = self.aliases(program).champion
+        return self.load(program, version) if version else None
 
     def set_champion(self, program: str, version: str) -> None:
         self.load(program, version)
-        self._champions[program] = version
+        self._aliases[program] = replace(self.aliases(program), champion=version)
+
+    def aliases(self, program: str) -> Aliases:
+        return self._aliases.get(program, Aliases())
+
+    def set_staging(self, program: str, version: str) -> None:
+        if version:
+            self.load(program, version)
+        self._aliases[program] = replace(self.aliases(program), staging=version)
+
+    def settle(self, program: str, entry: str) -> None:
+        self._aliases[program] = replace(self.aliases(program), settled=entry)
+
+    def heads(self) -> dict[str, str]:
+        return dict(self._heads)
+
+    def mirror(self, program: str, head: str) -> None:
+        self._heads[program] = head
+
+    def mark_override(self, program: str, version: str, because: str) -> None:
+        self._overrides[program, version] = because
 
     def versions(self, program: str) -> list[VersionInfo]:
-        champion = self._champions.get(program, "")
-        count = len(self.stored.get(program, []))
-        loaded = [self.load(program, str(n)) for n in range(count, 0, -1)]
-        return [describe(v, is_champion=v.version == champion) for v in loaded]
+        named, stored = self.aliases(program), self.stored.get(program, [])
+        return [
+            describe(
+                program, str(n), content, named, override=self._overrides.get((program, str(n)), "")
+            )
+            for n, content in reversed(list(enumerate(stored, start=1)))
+        ]
 
     def load(self, program: str, version: str) -> RegisteredVersion:
         known = self.stored.get(program, [])

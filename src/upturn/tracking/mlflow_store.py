@@ -105,10 +105,10 @@ def open_store(
         StorageError: the folder is not writable or another version's, or no server answers.
     """
     if uri:
-        store = MlflowStore(
-            uri=uri, client=make_client(uri), artifacts=None, ui=(ui or redact(uri)).rstrip("/")
-        )
-        with storage_errors(store.where):
+        with storage_errors(uri):  # a scheme that MLflow does not know, or nobody answers
+            store = MlflowStore(
+                uri=uri, client=make_client(uri), artifacts=None, ui=(ui or redact(uri)).rstrip("/")
+            )
             store.client.search_experiments(max_results=1)
         return store
     root = root.resolve()

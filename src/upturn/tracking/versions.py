@@ -16,6 +16,10 @@ from upturn.records import Candidate, Json
 
 MANIFEST = "manifest.json"
 FORMAT = 1
+#: Tag of a version that was promoted without the gate's word; its value says why.
+OVERRIDE = "override"
+#: File of a version that names the rows and events its prompt came from, by their ids.
+ORIGINS = "origins.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +50,8 @@ class VersionInfo:
 
     Attributes:
         stale: whether something in it was forgotten, so that nobody measured what is left.
+        is_staged: whether it waits for approval.
+        override: why it was promoted without the gate's word; "" where it never was.
     """
 
     program: str
@@ -55,6 +61,23 @@ class VersionInfo:
     verdict: str
     is_champion: bool
     stale: bool = False
+    is_staged: bool = False
+    override: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aliases:
+    """Which versions of a program its aliases name; "" for none.
+
+    Attributes:
+        champion: the version in production.
+        staging: the version that waits for approval.
+        settled: hash of the ledger's entry that ``champion`` stands for.
+    """
+
+    champion: str = ""
+    staging: str = ""
+    settled: str = ""
 
 
 def build_files(
@@ -113,16 +136,22 @@ def read_version(
     )
 
 
-def describe(loaded: RegisteredVersion, *, is_champion: bool) -> VersionInfo:
-    """Returns a loaded version's line in the list."""
+def describe(
+    program: str, version: str, content: Mapping[str, bytes], named: Aliases, *, override: str = ""
+) -> VersionInfo:
+    """Returns a version's line in the list; its files are not checked."""
+    manifest = json.loads(content[MANIFEST])
+    report = json.loads(content.get("report.json", b"{}"))
     return VersionInfo(
-        program=loaded.program,
-        version=loaded.version,
-        turn=loaded.turn,
-        candidate_id=loaded.candidate.id,
-        verdict=str(loaded.report.get("verdict", "")),
-        is_champion=is_champion,
-        stale="stale" in loaded.manifest,
+        program=program,
+        version=version,
+        turn=manifest["turn"],
+        candidate_id=manifest["candidate"],
+        verdict=str(report.get("verdict", "")),
+        is_champion=version == named.champion,
+        stale="stale" in manifest,
+        is_staged=version == named.staging,
+        override=override,
     )
 
 
@@ -131,7 +160,7 @@ def unknown_version(program: str, version: str, known: Sequence[str]) -> InputEr
     have = ", ".join(known) if known else "none"
     return InputError(
         f"version must be one of {program}'s registered versions ({have}), got {version!r}",
-        fix="upturn history",
+        fix="upturn ls",
     )
 
 

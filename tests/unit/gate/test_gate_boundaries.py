@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 
 import pytest
+from scipy import stats
 
-from upturn.gate.boundaries import Density, obrien_fleming, pocock, spent_by, z_boundaries
+from upturn.gate.boundaries import (
+    Density,
+    obrien_fleming,
+    pocock,
+    power_family,
+    spent_by,
+    z_boundaries,
+)
 
 
 def times(stages: int) -> tuple[float, ...]:
@@ -48,7 +56,7 @@ def test_classical_boundaries_are_crossed_with_their_error(name: str, bounds):
 
 
 def test_spending_starts_at_nothing_never_falls_and_ends_at_alpha():
-    for spending in (obrien_fleming, pocock):
+    for spending in (obrien_fleming, pocock, power_family(2.5)):
         spent = [spending(k / 100, 0.025) for k in range(101)]
         assert spent[0] == 0.0
         assert spent == sorted(spent)
@@ -59,3 +67,22 @@ def test_spending_starts_at_nothing_never_falls_and_ends_at_alpha():
 
 def test_a_stage_that_may_spend_nothing_has_no_boundary():
     assert z_boundaries((0.5, 1.0), (0.0, 0.025)) == pytest.approx((math.inf, 1.95996), abs=1e-4)
+
+
+def test_the_power_family_is_crossed_with_the_error_that_it_spends():
+    # Two stages can be integrated by hand: P(Z1 < z1, Z2 >= z2) with correlation sqrt(t).
+    spent = spent_by(power_family(3.0), (0.5, 1.0), 0.025)
+    assert spent == (0.025 / 8, 0.025)
+    first, second = z_boundaries((0.5, 1.0), spent)
+    assert first == pytest.approx(stats.norm.isf(0.025 / 8), abs=1e-6)
+    both = stats.multivariate_normal(cov=[[1, 0.5**0.5], [0.5**0.5, 1]])
+    only_second = stats.norm.cdf(first) - both.cdf([first, second])
+    assert only_second == pytest.approx(0.025 * 7 / 8, abs=1e-5)
+
+
+def test_a_drift_is_crossed_as_the_normal_distribution_has_it():
+    density = Density(drift=2.8016, points=101)
+    density.step(0.4)
+    density.cut(math.inf)
+    density.step(0.6)
+    assert density.crossing(1.95996) == pytest.approx(0.8, abs=1e-4)

@@ -85,8 +85,16 @@ def test_a_gain_that_may_be_chance_asks_for_rows() -> None:
     report = judged([0.0] * 4 + [1.0] * 36, [1.0] * 4 + [0.0] + [1.0] * 35)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.p_value == pytest.approx(6 / 32)
-    # variance of a difference (5/40 - .075**2) * 40/39; reach 1.95996 + 0.84162
-    assert report.rows_needed == 171
+    variance, z = (5 / 40 - 0.075**2) * 40 / 39, 1.95996
+    rows = report.rows_needed
+    # half a percent is as near as it looks; one step of whole numbers, and flips know no gain
+    for size, beyond in ((rows, True), (rows * 0.98, False)):
+        deviation = (size * variance) ** 0.5
+        flipped = (size * (variance + 0.075**2)) ** 0.5
+        assert ((0.075 * size - 1 - z * flipped) / deviation >= 0.84162) is beyond
+    assert report.power.rows == rows
+    assert any(f"{rows} fresh rows in about {rows} groups would find +0.075" in r
+               for r in report.reasons)  # fmt: skip
     assert "may be chance" in report.reasons[0]
 
 
@@ -147,15 +155,23 @@ def test_a_gain_that_is_only_repaired_format_is_called_that() -> None:
     assert not judged(BEFORE, AFTER).repair.format_only
 
 
-def test_failures_above_the_margin_hold_a_gain() -> None:
-    after = [row(i, None, failure=FailureKind.FORMAT) if i >= 38 else r
-             for i, r in enumerate(side(AFTER).rows)]  # fmt: skip
-    report = judged(BEFORE, made(*after))
-    assert report.effect == pytest.approx(9 / 40)
-    assert report.verdict is Verdict.HOLD
-    assert report.reasons[0] == (
-        "Guard broken: failure rate: 0.05 against the champion's 0 (limit 0.02)."
+def test_failures_above_the_margin_hold_a_gain_once_they_are_no_chance() -> None:
+    def failed(count: int) -> GateReport:
+        rows = [row(i, None, failure=FailureKind.FORMAT) if i >= 40 - count else r
+                for i, r in enumerate(side(AFTER).rows)]  # fmt: skip
+        return judged(BEFORE, made(*rows))
+
+    few, many = failed(2), failed(6)
+    assert few.effect == many.effect == pytest.approx(9 / 40)
+    assert few.verdict is Verdict.PROMOTE  # two of two that differ: p = 1/4
+    found = guard(few, "failure rate")
+    assert (found.ok, found.note, found.n, found.unit) == (True, "may be chance", 40, "share")
+    assert found.p_value == pytest.approx(1 / 4, abs=0.05)
+    assert many.verdict is Verdict.HOLD
+    assert many.reasons[0].startswith(
+        "Guard broken: failure rate: 0.15 against the champion's 0 (limit 0.02); one-sided p = 0.0"
     )
+    assert guard(many, "failure rate").p_value == pytest.approx(1 / 64, abs=0.015)
 
 
 @pytest.mark.parametrize(
@@ -199,16 +215,25 @@ def test_a_slice_that_loses_too_much_holds_a_gain_and_a_small_one_does_not() -> 
     before = [row(i, 0.0, lang="en") for i in range(30)] + [
         row(30 + i, 1.0, lang="de") for i in range(20)
     ]
-    after = [row(i, 1.0, lang="en") for i in range(30)] + [
-        row(30 + i, float(i >= 3), lang="de") for i in range(20)
-    ]
-    report = judged(made(*before), made(*after))
+
+    def lost(count: int, rows: int = 50) -> GateReport:
+        after = [row(i, 1.0, lang="en") for i in range(30)] + [
+            row(30 + i, float(i >= count), lang="de") for i in range(20)
+        ]
+        return judged(made(*before[:rows]), made(*after[:rows]))
+
+    report = lost(8)
     assert report.verdict is Verdict.HOLD
+    assert "slice lang=de" in report.reasons[0]
     assert not guard(report, "slice lang=de").ok
     assert {s.name: s.effect for s in report.slices} == {
-        "lang=de": pytest.approx(-0.15), "lang=en": 1.0
+        "lang=de": pytest.approx(-0.4), "lang=en": 1.0
     }  # fmt: skip
-    assert judged(made(*before[:-1]), made(*after[:-1])).verdict is Verdict.PROMOTE
+    # three of three that differ: p = 1/8, times two slices
+    few = guard(lost(3), "slice lang=de")
+    assert (few.ok, few.note) == (True, "may be chance")
+    assert few.p_value == pytest.approx(1 / 4, abs=0.06)
+    assert lost(8, rows=49).verdict is Verdict.PROMOTE
 
 
 kinds = st.sampled_from(list(FailureKind))

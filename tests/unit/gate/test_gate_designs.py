@@ -63,6 +63,7 @@ def test_a_design_is_found_by_the_name_of_its_file():
         ("group_sequential", {"futility": True}, "futility must be a number, got True"),
         ("group_sequential", {"futility": 1.0}, r"futility must be in \[0, 1\), got 1.0"),
         ("group_sequential", {"spending": "pokock"}, "did you mean pocock"),
+        ("group_sequential", {"rho": 0.2}, r"rho must be in \[0.5, 10\], got 0.2"),
     ],
 )
 def test_a_wrong_name_or_setting_is_named(name, given, told):
@@ -72,9 +73,10 @@ def test_a_wrong_name_or_setting_is_named(name, given, told):
 
 def test_the_order_of_the_groups_is_a_hash_of_holdout_and_name():
     sizes = {f"g{i}": 1.0 for i in range(40)}
-    plans = [plan_stages(design("group_sequential"), sizes, h) for h in ("a", "b")]
+    made = design("group_sequential", {"stages": 4})
+    plans = [plan_stages(made, sizes, h) for h in ("a", "b")]
     turned = dict(reversed(sizes.items()))
-    assert plan_stages(design("group_sequential"), turned, "a") == plans[0]
+    assert plan_stages(made, turned, "a") == plans[0]
     assert plans[0].order != plans[1].order
     assert sorted(plans[0].order) == sorted(sizes)
     assert plans[0].cuts == (10, 20, 30, 40)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from upturn.errors import DataError, StorageError
+from upturn.errors import ConfigError, DataError, StorageError
 from upturn.gate import GateReport, GateRules, design, design_names
-from upturn.gate.files import decide_files
+from upturn.gate.files import decide_files, settings_of
 from upturn.records import Verdict
 
 # 60 rows: 20 mended, 4 broken
@@ -134,3 +134,12 @@ def test_files_without_rows_or_weight(tmp_path: Path):
         decide_files(tmp_path / "none", tmp_path / "none", rules=GateRules())
     with pytest.raises(StorageError, match="the file must be readable"):
         decide_files(tmp_path, tmp_path, rules=GateRules())
+
+
+def test_settings_are_read_as_what_they_are():
+    found = settings_of(["stages=4", "futility=0.2", "spending=pocock", "rho=2e0"])
+    assert found == {"stages": 4, "futility": 0.2, "spending": "pocock", "rho": 2.0}
+    assert design("group_sequential", found).stages == 4
+    for bad in (["stages"], ["=4"], ["stages="], ["a=1", "a=2"]):
+        with pytest.raises(ConfigError, match="must be name=value, each name once"):
+            settings_of(bad)

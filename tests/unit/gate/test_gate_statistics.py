@@ -12,7 +12,7 @@ from scipy import stats
 
 from tests.unit.gate.gate_worlds import clustered_pair
 from upturn.gate.designs.fixed import analyse
-from upturn.gate.statistics import Clusters, Finding, cluster
+from upturn.gate.statistics import Clusters, Finding, affordable, cluster
 
 
 def singles(differences) -> Clusters:
@@ -132,3 +132,21 @@ def test_the_lower_limit_and_the_test_agree(values: list[float]) -> None:
     if len(values) <= 14 or "draws" in finding.test:
         assert (finding.low > 1e-9) == (finding.p_value <= 0.05)
     assert finding.low <= finding.high
+
+
+def test_neither_order_nor_names_of_groups_change_a_drawn_number() -> None:
+    rng = np.random.default_rng(9)
+    sizes = rng.integers(1, 5, size=60).astype(float)
+    sums = rng.normal(0.2, 0.6, size=60) * sizes
+    first = found(Clusters(sums=sums, sizes=sizes))
+    assert "draws" in first.test
+    for _ in range(5):
+        order = rng.permutation(60)
+        assert found(Clusters(sums=sums[order], sizes=sizes[order])) == first
+
+
+def test_very_many_groups_draw_fewer_sets() -> None:
+    assert [affordable(20_000, n) for n in (0, 400, 50_000, 100_000, 10**6)] == [
+        20_000, 20_000, 20_000, 10_000, 2000
+    ]  # fmt: skip
+    assert affordable(1000, 10**6) == 1000

@@ -79,8 +79,11 @@ def test_every_trial_is_a_line_with_its_origins_and_its_role():
     assert shown().rows == 88
 
 
-def test_figures_are_pictures_and_nobody_is_challenger_before_the_gate():
+def test_figures_have_a_point_a_trial_and_nobody_is_challenger_before_the_gate():
     made = shown(challenger="")
-    assert made.figure_png.startswith(b"\x89PNG")
-    assert made.pareto_png.startswith(b"\x89PNG")
+    assert [(p.number, p.role) for p in made.points] == [(0, "champion"), (1, ""), (2, "")]
+    assert (made.points[1].rows, made.points[1].score) == (40, 0.8)
+    assert made.program == "triage"
+    assert made.figure.startswith('<div class="frame"><svg ')
+    assert len(made.pareto) == 2
     assert [line.role for line in made.trials] == ["champion", "", ""]

@@ -7,7 +7,15 @@ from html.parser import HTMLParser
 
 import pytest
 
-from upturn.gate.report import Counts, GateReport, GuardResult, Repair, SliceResult
+from tests.unit.report.searches import report
+from upturn.gate.report import (
+    Counts,
+    GateReport,
+    GuardResult,
+    PowerAnalysis,
+    Repair,
+    SliceResult,
+)
 from upturn.records import (
     Candidate,
     Evaluation,
@@ -18,10 +26,17 @@ from upturn.records import (
     Row,
     Verdict,
 )
-from upturn.report import TurnCost, TurnReport, format, render_decision, render_page, summary_text
+from upturn.report import (
+    TurnCost,
+    TurnReport,
+    document,
+    format,
+    render_decision,
+    render_page,
+    summary_text,
+)
 from upturn.report.changes import as_patch, changes
 from upturn.report.rows import row_changes
-from upturn.report.search import SearchReport
 from upturn.report.templating import cell, fence
 
 EVIL = "<script>alert('x')</script>"
@@ -75,6 +90,15 @@ GATE = GateReport(
     ),
     slices=(SliceResult(name=f"lang={EVIL}", n=30, baseline=0.5, challenger=0.25),),
 )
+POWER = PowerAnalysis(
+    gain=0.1,
+    target=0.8,
+    rows=900,
+    groups=300,
+    for_min_gain=0.5,
+    for_effect=0.9,
+    days=None,
+)
 TURN = TurnReport(
     program="triage",
     turn="t1",
@@ -115,6 +139,12 @@ TURN = TurnReport(
         (format.counts(GATE.baseline_counts), "scored 236, unscored 2, failed 4 (4 format)"),
         (format.guard_limit(GATE.guards[0]), "≤ 450 ms"),
         (format.guard_limit(GATE.guards[2]), "≥ 40.0 %"),
+        (format.guard_value(replace(GATE.guards[0], unit="tokens"), 1234.56), "1,234.6"),
+        (format.guard_finding(GATE.guards[0]), "ok"),
+        (format.guard_finding(GATE.guards[2]), "broken"),
+        (format.guard_finding(replace(GATE.guards[2], ok=True)), "not sure"),
+        (format.guard_finding(replace(GATE.guards[0], challenger=0.5)), "not sure"),
+        (format.guard_finding(replace(GATE.guards[0], limit=None)), "not judged"),
     ],
 )
 def test_numbers_as_people_read_them(shown: str, expected: str) -> None:
@@ -145,17 +175,17 @@ def test_the_decision_says_all_it_rests_on() -> None:
     [(Verdict.HOLD, "The champion stays."), (Verdict.INCONCLUSIVE, "There is no answer yet.")],
 )
 def test_other_verdicts_lead_with_themselves(verdict: Verdict, headline: str) -> None:
-    gate = replace(GATE, verdict=verdict, rows_needed=900)
+    gate = replace(GATE, verdict=verdict, rows_needed=900, power=POWER)
     text = render_decision(replace(TURN, gate=gate, promoted=False, version="", challenger=None))
     assert text.startswith(f"## {verdict}: triage\n\n**{headline}")
-    assert "about 900 rows" in text
+    assert "900 fresh rows in about 300 groups would find +0.100 with 80%" in text
     assert "Nothing: the search found no candidate" in text
     assert "(champion)" not in text
 
 
 def test_a_turn_that_never_reached_its_gate_says_why() -> None:
     turn = replace(TURN, gate=None, version="", promoted=False, stopped="The model was down.")
-    for text in (render_decision(turn), summary_text(turn), render_page(turn)):
+    for text in (render_decision(turn), summary_text(turn), render_page(document(turn))):
         assert "NO DECISION" in text
         assert "The model was down." in text
         assert "holdout |" not in text
@@ -236,19 +266,29 @@ def test_rows_fixed_and_broken_leave_out_what_is_not_known() -> None:
 
 def test_the_page_escapes_everything_and_loads_nothing() -> None:
     page = render_page(
-        TURN,
-        champion=BEFORE,
-        challenger=AFTER,
-        examples=EXAMPLES,
-        search=SearchReport(figure_png=b"\x89PNG"),
+        document(TURN, champion=BEFORE, challenger=AFTER, examples=EXAMPLES, search=report())
     )
     seen = Tags(page)
     assert "script" not in seen.tags
-    assert seen.tags.count("img") == 1
+    assert seen.tags.count("img") == 0
     assert f"{EVIL} 1" in seen.text
     assert "http" not in page.replace('http-equiv="Content-Security-Policy"', "")
     for part in ("+12.5 pp", "240", "Better beyond chance.", "Rows the challenger broke", "broken"):
         assert part in seen.text
+
+
+def test_what_must_be_read_first_is_first_everywhere():
+    turn = replace(TURN, gate=replace(GATE, notices=(f"Nobody checked {EVIL}.",)))
+    assert summary_text(turn).splitlines()[0].startswith("READ FIRST: Nobody checked")
+    told = render_decision(turn, overrides=["by me"])
+    assert [line for line in told.splitlines() if line][:3] == [
+        "> **Override:** by me",
+        "> **Read first:** Nobody checked &lt;script>alert('x')&lt;/script>.",
+        "## PROMOTE: triage",
+    ]
+    seen = Tags(render_page(document(turn), overrides=["by me"]))
+    assert seen.text.index("Override: by me") < seen.text.index("Read first: Nobody")
+    assert seen.text.index("Read first: Nobody") < seen.text.index("The challenger is better")
 
 
 def test_changes_name_what_is_new_and_what_is_kept() -> None:
@@ -264,5 +304,9 @@ def test_changes_name_what_is_new_and_what_is_kept() -> None:
 
 def test_markdown_cannot_be_left() -> None:
     assert cell("a|b\nc\\") == "a\\|b c\\\\"
+    assert cell("<img src=x>") == "&lt;img src=x>"
+    assert cell("p <= 0.05 and 1<2") == "p <= 0.05 and 1<2"
+    assert cell("![x](http://stranger/pixel) [y](z)") == "![x]\\(http://stranger/pixel) [y]\\(z)"
+    assert cell("one\r## two\u2028three") == "one ## two three"
     assert fence("plain") == "```"
     assert fence("a\n````` b") == "``````"

@@ -18,7 +18,7 @@ from upturn.finetune.spec import JobSpec
 from upturn.records import Example
 
 T = TypeVar("T")
-_AGAIN = "upturn train JOB again: it writes the folder anew"
+_AGAIN = "upturn train JOB writes the folder anew"
 
 
 @dataclass(frozen=True, kw_only=True)

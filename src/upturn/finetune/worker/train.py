@@ -124,7 +124,7 @@ def _found(checkpoints: Checkpoints, task: Task, events: Events) -> Checkpoint |
             raise DataError(
                 f"a checkpoint must be of this job: {name} was {found.state[name]}, is {value}",
                 where=str(found.folder),
-                fix="upturn train JOB --branch starts a new job from it",
+                fix="upturn train JOB --branch NAME starts a new job from it",
             )
     return found
 

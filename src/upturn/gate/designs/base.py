@@ -85,6 +85,27 @@ class Interim:
     boundaries: tuple[float, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """What a holdout would look like to a test, in standard errors of its total (see ``power``).
+
+    Attributes:
+        drift: the true gain.
+        least: the smallest gain worth a release.
+        spread: deviation of the total under sign flips, which is a little more than 1.
+        step: half the distance of two totals that can be seen; 0 where they are continuous.
+        scale: a standard error, as a share of the rows of the largest group.
+        groups: of the holdout.
+    """
+
+    drift: float
+    least: float
+    spread: float
+    step: float
+    scale: float
+    groups: int
+
+
 class Design(Protocol):
     """When to look at the rows, and what may be concluded then.
 
@@ -104,6 +125,10 @@ class Design(Protocol):
 
     def look(self, clusters: Clusters, plan: Plan, asked: Asked) -> Interim:
         """Judges the groups that were run, those of the first stages of the plan, in its order."""
+        ...
+
+    def power(self, prospect: Prospect, alpha: float) -> float:
+        """Returns the chance that "no better" will be rejected, stops for futility heeded."""
         ...
 
 

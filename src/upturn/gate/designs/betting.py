@@ -18,16 +18,29 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cache
 from statistics import NormalDist
 
 import numpy as np
 
-from upturn.gate.designs.base import Asked, Interim, Plan, check_stages, equal_cuts, lower_limit
+from upturn.gate.designs.base import (
+    Asked,
+    Interim,
+    Plan,
+    Prospect,
+    check_stages,
+    equal_cuts,
+    lower_limit,
+)
 from upturn.gate.hope import conditional_power
 from upturn.gate.statistics import Clusters, Floats
 
 #: Shares that are bet, from "all groups gain" to a small gain over many groups.
 BETS = tuple(0.9 * 0.6**k for k in range(8))
+#: Random walks that the power is reckoned from, and their steps.
+_WALKS, _STEPS = 2000, 100
+#: The log of a capital that is enough at any level.
+_ENOUGH = 300.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +73,8 @@ class BettingDesign:
         return Interim(
             p_value=p_value,
             level=asked.alpha,
-            test=f"betting by group, {len(plan.cuts)} stages, capital at most {1 / p_value:.3g}",
+            # Names the test and nothing that was found: a withheld report keeps it.
+            test=f"betting by group, {len(plan.cuts)} stages",
             rejects=p_value <= asked.alpha,
             futile=stage + 1 < len(plan.cuts)
             and self._power(clusters, plan.times[stage], asked) < self.futility,
@@ -69,6 +83,17 @@ class BettingDesign:
                 -_low(Clusters(sums=-clusters.sums, sizes=clusters.sizes), largest, asked.alpha),
             ),
         )
+
+    def power(self, prospect: Prospect, alpha: float) -> float:
+        """From random walks; the log of a bet's growth is taken to the second order."""
+        times = np.arange(1, _STEPS + 1) / _STEPS
+        totals_TW = _walks() + prospect.drift * times[:, None]
+        capital_TW = np.zeros(totals_TW.shape)
+        for bet in BETS:
+            stake = bet * prospect.scale
+            lost_T = (stake * prospect.spread) ** 2 * times / 2
+            capital_TW += np.exp(np.minimum(stake * totals_TW - lost_T[:, None], _ENOUGH))
+        return float((capital_TW.max(axis=0) / len(BETS) >= 1 / alpha).mean())
 
     def _power(self, clusters: Clusters, share: float, asked: Asked) -> float:
         power = conditional_power(
@@ -79,6 +104,13 @@ class BettingDesign:
             z=z_at_end(asked.alpha),
         )
         return float(power)
+
+
+@cache
+def _walks() -> Floats:
+    """Random walks that gain nothing, from 0 at time 0 to a variance of 1 at time 1."""
+    steps_TW = np.random.default_rng(0).normal(size=(_STEPS, _WALKS)) / math.sqrt(_STEPS)
+    return np.cumsum(steps_TW, axis=0)
 
 
 def z_at_end(alpha: float) -> float:

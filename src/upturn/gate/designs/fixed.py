@@ -6,15 +6,18 @@ The design with the most power for a given number of rows, and the one that need
 from __future__ import annotations
 
 from dataclasses import dataclass
+from statistics import NormalDist
 
 import numpy as np
 
-from upturn.gate.designs.base import Asked, Interim, Plan
+from upturn.gate.designs.base import Asked, Interim, Plan, Prospect
 from upturn.gate.statistics import (
     ENUMERATED_GROUPS,
     TINY,
     Clusters,
     Finding,
+    affordable,
+    by_size,
     exact_p,
     is_exact,
     lattice,
@@ -46,15 +49,21 @@ class FixedDesign:
             limits=lambda: (found.low, found.high),
         )
 
+    def power(self, prospect: Prospect, alpha: float) -> float:
+        """The chance of a normal total to be beyond the flips' quantile and half a step."""
+        wanted = prospect.spread * NormalDist().inv_cdf(1 - alpha) + prospect.step
+        return NormalDist().cdf(prospect.drift - wanted)
+
 
 def analyse(clusters: Clusters, *, alpha: float, draws: int, seed: int) -> Finding:
     """Tests "no better" and bounds the effect at two-sided confidence ``1 - 2 * alpha``.
 
     The p-value is exact (by convolution) where the group sums lie on a lattice, as they do for
     binary scores and for most weighted parts, and where there are few groups; otherwise it is
-    ``(b + 1) / (draws + 1)`` over random subsets (Phipson and Smyth 2010). The same clusters and
-    seed give the same numbers.
+    ``(b + 1) / (draws + 1)`` over random subsets (Phipson and Smyth 2010). The same sums and sizes,
+    in any order, and the same seed give the same numbers.
     """
+    clusters, draws = by_size(clusters), affordable(draws, len(clusters.sums))
     scale = lattice(clusters.sums)
     sums_G = np.round(clusters.sums * scale) if scale else clusters.sums
     sums_B, sizes_B = subsets(sums_G, clusters.sizes, draws=draws, seed=seed)

@@ -25,18 +25,41 @@ intervals, Jennison and Turnbull 1989, JRSS-B 51).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from statistics import NormalDist
 
 import numpy as np
 
 from upturn.errors import ConfigError
 from upturn.events.problems import one_of
-from upturn.gate.boundaries import SPENDING, spent_by, z_boundaries
-from upturn.gate.designs.base import Asked, Interim, Plan, check_stages, equal_cuts, lower_limit
+from upturn.gate.boundaries import SPENDING, Density, spent_by, z_boundaries
+from upturn.gate.designs.base import (
+    Asked,
+    Interim,
+    Plan,
+    Prospect,
+    check_stages,
+    equal_cuts,
+    lower_limit,
+)
 from upturn.gate.hope import conditional_power
-from upturn.gate.statistics import TINY, Clusters, Floats, exact_p, is_exact, lattice, subsets
+from upturn.gate.statistics import (
+    TINY,
+    Clusters,
+    Floats,
+    affordable,
+    by_size,
+    exact_p,
+    is_exact,
+    lattice,
+    subsets,
+)
+
+#: Points of the density that power is reckoned from: enough for its third decimal.
+_POINTS = 101
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,30 +68,40 @@ class GroupSequentialDesign:
 
     Attributes:
         stages: looks at most.
-        spending: how the error level is spread over them: ``obrien_fleming`` or ``pocock``.
+        spending: how the error level is spread over them: ``power``, ``obrien_fleming`` or
+            ``pocock``.
+        rho: exponent of ``power``: near 1 much is spent early, near 3 little.
         futility: stop where the chance of a rejection at the end is below this; 0 never does.
     """
 
     name: str = "group_sequential"
-    stages: int = 4
-    spending: str = "obrien_fleming"
+    stages: int = 10
+    spending: str = "power"
+    rho: float = 2.5
     futility: float = 0.1
 
     def __post_init__(self) -> None:
         check_stages(self.name, stages=self.stages, most=50, futility=self.futility)
         if self.spending not in SPENDING:
             raise ConfigError(f"design {self.name}: spending {one_of(SPENDING, self.spending)}")
+        if not 0.5 <= self.rho <= 10:
+            raise ConfigError(f"design {self.name}: rho must be in [0.5, 10], got {self.rho}")
 
     def cuts(self, groups: int) -> tuple[int, ...]:
         """Stages with the same number of groups, but for one."""
         return equal_cuts(groups, self.stages)
 
+    def spent(self, times: Sequence[float], alpha: float) -> tuple[float, ...]:
+        """Returns the error spent by the end of each stage."""
+        return spent_by(SPENDING[self.spending](self.rho), times, alpha)
+
     def look(self, clusters: Clusters, plan: Plan, asked: Asked) -> Interim:
         """Tests the groups so far, with the error that is spent by now."""
         stage = plan.cuts.index(len(clusters.sums))
-        spent = spent_by(SPENDING[self.spending], plan.times, asked.alpha)
+        spent = self.spent(plan.times, asked.alpha)
         bounds = z_boundaries(plan.times, spent)
         cuts, levels = plan.cuts[: stage + 1], spent[: stage + 1]
+        asked = replace(asked, draws=affordable(asked.draws, len(plan.order)))
         drawn = _Drawn.of(clusters, cuts, asked)
         drawn_p = stage_p(drawn.sums(0.0), levels)
         p_values = _exact(clusters, cuts, levels)
@@ -87,6 +120,30 @@ class GroupSequentialDesign:
             limits=lambda: (drawn.low(levels), -drawn.negated().low(levels)),
             boundaries=bounds,
         )
+
+    def power(self, prospect: Prospect, alpha: float) -> float:
+        """By recursive integration over the stages; see ``boundaries``."""
+        stages = len(self.cuts(prospect.groups))
+        times = tuple(k / stages for k in range(1, stages + 1))
+        bounds = z_boundaries(times, self.spent(times, alpha))
+        density, chance, before = Density(prospect.drift, _POINTS), 0.0, 0.0
+        for time, z in zip(times, bounds, strict=True):
+            wanted = z * prospect.spread * time**0.5 + prospect.step
+            density.step(time - before)
+            chance += density.crossing(wanted)
+            if time < 1:
+                hopeless = self._hopeless(time, prospect, bounds[-1])
+                density.cut(wanted, above=hopeless)
+            before = time
+        return chance
+
+    def _hopeless(self, time: float, prospect: Prospect, z: float) -> float:
+        """The total below which a stage ends as futile; ``hope`` solved for the total so far."""
+        if self.futility <= 0:
+            return -math.inf
+        wanted = z + math.sqrt(1 - time) * NormalDist().inv_cdf(self.futility)
+        found = wanted - prospect.least * (1 - time)
+        return found if found <= prospect.least * time else max(wanted * time, 0.0)
 
     def _power(self, clusters: Clusters, share: float, asked: Asked, z: float) -> float:
         power = conditional_power(
@@ -130,12 +187,15 @@ class _Drawn:
 
     @classmethod
     def of(cls, clusters: Clusters, cuts: Sequence[int], asked: Asked) -> _Drawn:
-        parts = [slice(a, b) for a, b in pairwise((0, *cuts))]
+        parts = [
+            by_size(Clusters(sums=clusters.sums[a:b], sizes=clusters.sizes[a:b]))
+            for a, b in pairwise((0, *cuts))
+        ]
         return cls(
             tuple(
                 subsets(
-                    clusters.sums[part],
-                    clusters.sizes[part],
+                    part.sums,
+                    part.sizes,
                     draws=asked.draws,
                     # The first stage draws what the fixed design would.
                     seed=[asked.seed, k] if k else asked.seed,

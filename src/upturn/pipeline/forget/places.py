@@ -19,19 +19,27 @@ from upturn.records import content_hash
 
 _SQLITE = b"SQLite format 3\x00"
 _GZIP = b"\x1f\x8b"
+#: How the names of files end that SQLite keeps beside a database.
+_BESIDE = ("-wal", "-shm", "-journal")
 #: Formats that compress their content, and are not opened.
 _CLOSED = frozenset({".zst", ".parquet", ".zip", ".xz", ".bz2", ".7z", ".tar", ".tgz", ".arrow"})
 #: Never rewritten: the chain of hashes would break, and no entry holds content.
 LEDGER = "ledger.jsonl"
+#: Folder of frozen evidence, whose files are named by their hash: the ledger names them by it.
+EVIDENCE = "evidence"
+_HASH_NAME = re.compile(r"[0-9a-f]{64}\.json")
 
 
-def sweep(roots: Iterable[Path], needles: Needles, *, write: bool = True) -> Swept:
+def sweep(
+    roots: Iterable[Path], needles: Needles, *, write: bool = True, but: Path | None = None
+) -> Swept:
     """Searches every file and every SQLite database under some places.
 
     Args:
         roots: files and folders; those that do not exist are passed over.
         needles: what is searched for.
         write: whether what is found is redacted; otherwise it is listed in ``left``.
+        but: a database that is passed over, resolved; None for none.
 
     Raises:
         StorageError: a file cannot be read or written, or a database is locked.
@@ -40,6 +48,8 @@ def sweep(roots: Iterable[Path], needles: Needles, *, write: bool = True) -> Swe
     if not needles:
         return swept
     for path in sorted(set(_files(roots))):
+        if but is not None and path in (but, *(Path(f"{but}{end}") for end in _BESIDE)):
+            continue
         try:
             _file(path, needles, swept, write)
         except FileNotFoundError:
@@ -67,7 +77,7 @@ def _file(path: Path, needles: Needles, swept: Swept, write: bool) -> None:
     if head == _SQLITE:
         sweep_database(path, needles, swept, write=write)
         return
-    if path.name.endswith(("-wal", "-shm", "-journal")) and _is_of_database(path):
+    if path.name.endswith(_BESIDE) and _is_of_database(path):
         return  # part of a database that is searched, and emptied after it was changed
     if path.suffix in _CLOSED:
         swept.unopened.append(str(path))
@@ -98,9 +108,9 @@ def _plain(
     if not needles.in_text(text):
         return
     binary = b"\x00" in data or text != data.decode("utf-8", "replace")
-    if path.name == LEDGER or binary or not write:
-        why = "a ledger is never changed" if path.name == LEDGER else "a binary file"
-        swept.left.append(f"{path}: {why}" if write else str(path))
+    kept = _why_kept(path) or ("a binary file" if binary else "")
+    if kept or not write:
+        swept.left.append(f"{path}: {kept}" if write else str(path))
         return
     if _is_record(path, text):
         content, places = needles.redact(json.dumps(json.loads(text)["content"]))
@@ -110,6 +120,15 @@ def _plain(
         encoded = text.encode()
         replace_bytes(path, gzip.compress(encoded, mtime=0) if packed else encoded)
     swept.files[str(path)] = places
+
+
+def _why_kept(path: Path) -> str:
+    """Why a file is never rewritten, "" where it may be."""
+    if path.name == LEDGER:
+        return "a ledger is never changed"
+    # Without a name or a text in it; what is found is the value of a slice.
+    frozen = path.parent.name == EVIDENCE and _HASH_NAME.fullmatch(path.name)
+    return "the evidence of a decision is never changed" if frozen else ""
 
 
 def _is_record(path: Path, text: str) -> bool:

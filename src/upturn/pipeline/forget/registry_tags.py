@@ -50,14 +50,14 @@ class Version:
 
 
 def follow(database: Path, folders: Sequence[Path]) -> list[Version]:
-    """Sets the tags of the versions whose manifest says that they are stale. May be repeated.
+    """Sets the tags of the versions whose manifest says that it was changed. May be repeated.
 
     Args:
         database: MLflow's SQLite file.
         folders: of versions, whose manifests are read.
 
     Returns:
-        The registered versions among them.
+        The registered versions among them that are stale.
 
     Raises:
         StorageError: the database is locked or damaged.
@@ -81,10 +81,11 @@ def follow(database: Path, folders: Sequence[Path]) -> list[Version]:
 def _note(folder: Path) -> dict[str, Json] | None:
     data = (folder / MANIFEST).read_bytes()
     manifest: dict[str, Json] = json.loads(data)
-    if "stale" not in manifest:
+    mark = manifest.get("stale") or manifest.get("redacted")
+    if mark is None:
         return None
     now = {"now": sha256(data), "candidate_now": manifest["candidate"], "turn": manifest["turn"]}
-    return {**manifest["stale"], **now}
+    return {**mark, **now, "stale": "stale" in manifest}
 
 
 def _follow(db: sqlite3.Connection, folder: Path, note: dict[str, Json]) -> list[Version]:
@@ -93,19 +94,19 @@ def _follow(db: sqlite3.Connection, folder: Path, note: dict[str, Json]) -> list
         "select name, version from model_version_tags where key = ? and value in (?, ?)",
         (_HASH, *hashes),
     ).fetchall()
-    mark = json.dumps({k: note[k] for k in ("forgotten", "demos", "candidate")})
+    tags = {_HASH: note["now"], _CANDIDATE: note["candidate_now"]}
+    if note["stale"]:
+        tags[STALE] = json.dumps({k: note[k] for k in ("forgotten", "demos", "candidate")})
     made: list[Version] = []
     for name, version in found:
-        for key, value in (
-            (_HASH, note["now"]),
-            (_CANDIDATE, note["candidate_now"]),
-            (STALE, mark),
-        ):
+        for key, value in tags.items():
             db.execute(
                 "insert into model_version_tags (name, version, key, value) values (?, ?, ?, ?) "
                 "on conflict do update set value = excluded.value",
                 (name, version, key, value),
             )
+        if not note["stale"]:
+            continue
         champion = db.execute(
             "select 1 from registered_model_aliases "
             "where name = ? and version = ? and alias = 'champion'",

@@ -122,8 +122,26 @@ def rebuild(
     # The mark first: a kill in between leaves both and the mark, and the next run goes on.
     write_json(folder.parent / f"{folder.name}{STALE}", {**rebuilt.to_json(), "forgotten": subject})
     if target != folder:
-        shutil.rmtree(folder)
+        _remove(folder)
     return rebuilt
+
+
+def finish(snapshots: Path) -> None:
+    """Removes what a kill left of folders whose snapshots were rebuilt.
+
+    Raises:
+        OSError: a folder cannot be removed.
+    """
+    for mark in snapshots.glob(f"*{STALE}"):
+        folder = mark.with_name(mark.name.removesuffix(STALE))
+        if folder.is_dir() and not (folder / "manifest.json").exists():
+            _remove(folder)
+
+
+def _remove(folder: Path) -> None:
+    """The manifest goes first: without one, whatever a kill leaves is no snapshot."""
+    (folder / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(folder)
 
 
 def carry_looks(ledger: Ledger, rebuilt: Rebuilt) -> None:

@@ -17,9 +17,11 @@ from typing import TypeGuard
 from upturn.pipeline.forget.needles import Needles
 from upturn.pipeline.forget.places import replace_bytes
 from upturn.records import Candidate, Json, canonical_json
-from upturn.tracking.versions import MANIFEST, dump, sha256
+from upturn.tracking.versions import MANIFEST, ORIGINS, dump, sha256
 
 _DRAFT = ".forget"
+#: Keys of a manifest: the prompt was changed; only the ids of its origins were.
+STALE, REDACTED = "stale", "redacted"
 #: Fields of a demo that say how it was made, and are no part of its content.
 _SIGNS = frozenset({"augmented"})
 
@@ -147,9 +149,16 @@ def change(folder: Path, demos: Demos, subject: str) -> Changed | None:
     if "candidate.json" in content:
         manifest["candidate"] = Candidate.from_json(json.loads(content["candidate.json"])).id
     manifest["files"] = {**manifest["files"], **{n: sha256(d) for n, d in content.items()}}
-    manifest["stale"] = {
-        **{"forgotten": subject, "demos": removed, "candidate": was, "manifest": sha256(old)}
-    }
+    mark: dict[str, Json] = {"candidate": was, "manifest": sha256(old)}
+    said: dict[str, Json] = {"forgotten": subject, "demos": removed}
+    if set(content) != {ORIGINS}:
+        manifest.pop(REDACTED, None)
+        manifest[STALE] = {**said, **mark}
+    elif STALE in manifest:
+        manifest[STALE] = {**manifest[STALE], **mark}
+    else:
+        # What was measured is as it was; only what is known of its origins is less.
+        manifest[REDACTED] = {**said, **mark}
     new = dump(manifest)
     for name, data in {**content, MANIFEST: new}.items():
         draft = folder / f"{name}{_DRAFT}"

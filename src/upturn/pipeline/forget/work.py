@@ -11,9 +11,11 @@ from upturn.ledger import Ledger
 from upturn.pipeline.forget import snapshots as snap
 from upturn.pipeline.forget import versions as ver
 from upturn.pipeline.forget.places import sweep
+from upturn.pipeline.forget.records import clean_reports
 from upturn.pipeline.forget.registry_tags import Version, follow
 from upturn.pipeline.forget.subject import Subject
 from upturn.pipeline.forget.tables import Swept
+from upturn.pipeline.reports import refresh
 from upturn.pipeline.workspace import Workspace, read_json
 from upturn.records import Example, Json
 from upturn.tracking.database import DATABASE
@@ -50,6 +52,8 @@ class Work:
         workspace: whose files are changed; the caller holds it.
         ledger: its ledger.
         places: further files and folders that are searched.
+        store: the store's file, which may lie in the workspace; it is left as it is, since what is
+            to be removed from it is found by the names that are in it.
         mark: hash that stands for the subject.
         gone: tells which rows of snapshots go.
     """
@@ -57,6 +61,7 @@ class Work:
     workspace: Workspace
     ledger: Ledger
     places: Sequence[Path]
+    store: Path | None
     mark: str
     gone: Callable[[Example], bool]
 
@@ -83,6 +88,7 @@ class Work:
         """Takes the subject out. May be repeated; what was done stays done."""
         done = Removed()
         needles = subject.needles
+        snap.finish(self.workspace.snapshots)
         names = subject.names if subject.user else frozenset[str]()
         for folder in snap.folders(self.workspace.snapshots):
             made = snap.rebuild(
@@ -97,7 +103,9 @@ class Work:
                 done.snapshots.append(made)
         self._finish_snapshots(done)
         self._versions(subject, done)
-        done.swept = sweep(self.searched, needles)
+        clean_reports(self.workspace.folder, subject)
+        done.swept = sweep(self.searched, needles, but=self.store)
+        refresh(self.workspace.folder)
         done.turns = self._turns({s.id for s in done.snapshots})
         return done
 

@@ -47,7 +47,7 @@ def make_card(
 def how_to_load(program: str) -> dict[str, str]:
     """Returns the lines that put an adapter to use; ``ID`` and ``FOLDER`` stand for its own."""
     return {
-        "gate": f"upturn run configs/{program}.yaml search.space.weights=[ID]",
+        "gate": f"upturn run configs/{program}.yaml 'search.space.weights=[ID]'",
         "peft": "peft.PeftModel.from_pretrained(base_model, 'FOLDER')",
         "serve": "upturn export VERSION --to vllm --out DIR",
     }

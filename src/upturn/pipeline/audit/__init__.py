@@ -1,0 +1,1 @@
+"""What is written down for an auditor, and how it is held against itself."""

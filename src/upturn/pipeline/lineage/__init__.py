@@ -1,0 +1,1 @@
+"""From a release back to the rows and the feedback that caused it."""

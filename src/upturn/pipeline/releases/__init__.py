@@ -1,0 +1,1 @@
+"""Which version is the champion: moves, what a kill left of them, names and differences."""
