@@ -11,14 +11,15 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import orjson
 
-from upturn.errors import ConfigError, DataError, StorageError
+from upturn.errors import ConfigError, DataError
 from upturn.events.problems import found, one_of
+from upturn.events.row_files import row_lines, row_text
 from upturn.gate.report import GateReport
 from upturn.gate.rules import GateRules
 from upturn.gate.sequence import Holdout, decide_in_stages
@@ -30,6 +31,7 @@ HUMAN = "human"
 KEYS = ("id", "group", "score", "failed", "weight", HUMAN)
 #: Weights between which sums and squares lose nothing.
 _LIGHT, _HEAVY = 1e-9, 1e9
+_NO_JSON = "write null for a score that is not known, with failed: true"
 #: Shared by all rows: a million rows have a million of each otherwise.
 _NOTHING: Mapping[str, Json] = {}
 
@@ -132,12 +134,12 @@ def _name(side: _Side) -> str:
 
 def _read(path: Path, known: Mapping[str, Row]) -> _Side:
     side = _Side(path, {}, {})
-    for number, value in _lines(path):
-        row, weight = _row(value, known, f"{path}:{number}")
+    for where, value in row_lines(path, fix=_NO_JSON):
+        row, weight = _row(value, known, where)
         if row.example_id in side.rows:
             raise DataError(
                 f"id must be given once, {row.example_id!r} was given before",
-                where=f"{path}:{number}",
+                where=where,
                 fix="keep one line for each row; runs of the same row may share a group",
             )
         side.rows[row.example_id] = row
@@ -147,41 +149,12 @@ def _read(path: Path, known: Mapping[str, Row]) -> _Side:
     return side
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Json]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _parsed(line, f"{path}:{number}")
-    except FileNotFoundError as error:
-        raise DataError(
-            "the file must exist, found no such file", where=str(path), fix=f"ls {path.parent}"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"the file must be readable, got: {error.strerror}", where=str(path)
-        ) from error
-
-
-def _parsed(line: bytes, where: str) -> Json:
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DataError(
-            f"a line must be one whole JSON object (NaN is no JSON), got: {error}",
-            where=where,
-            fix="write null for a score that is not known, with failed: true",
-        ) from error
-
-
-def _row(value: Json, known: Mapping[str, Row], where: str) -> tuple[Row, float]:
-    if not isinstance(value, dict):
-        raise DataError(f"a line must be a JSON object, got {found(value)}", where=where)
+def _row(value: dict[str, Json], known: Mapping[str, Row], where: str) -> tuple[Row, float]:
     for key in value:
         if key not in KEYS:
             raise DataError(f"key {one_of(KEYS, key)}", where=where, fix=f"rename or drop {key}")
-    name = _text(value.get("id"), "id", where)
-    group = _text(value["group"], "group", where) if value.get("group") is not None else name
+    name = row_text(value.get("id"), "id", where)
+    group = row_text(value["group"], "group", where) if value.get("group") is not None else name
     failed = value.get("failed", False)
     if not isinstance(failed, bool):
         raise DataError(f"failed must be true or false, got {found(failed)}", where=where)
@@ -198,14 +171,6 @@ def _row(value: Json, known: Mapping[str, Row], where: str) -> tuple[Row, float]
         slices=_NOTHING,
     )
     return row, _weight(value.get("weight", 1.0), where)
-
-
-def _text(value: Json, key: str, where: str) -> str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise DataError(f"{key} must be a text or a whole number, got {found(value)}", where=where)
 
 
 def _score(value: Json, failed: bool, where: str) -> float | None:
@@ -274,5 +239,5 @@ def _check_same(before: _Side, after: _Side) -> None:
 
 def _place(side: _Side, name: str) -> str:
     # Found again, since only an error needs it: lines are not kept.
-    numbers = (n for n, value in _lines(side.path) if str(value.get("id")) == name)
-    return f"{side.path}:{next(numbers)}"
+    lines = row_lines(side.path, fix=_NO_JSON)
+    return next(where for where, value in lines if str(value.get("id")) == name)

@@ -11,14 +11,13 @@ first's less the second's).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import orjson
-
-from upturn.errors import DataError, StorageError
+from upturn.errors import DataError
 from upturn.events.problems import found, one_of
+from upturn.events.row_files import row_lines, row_text
 from upturn.judges.agreement import Verdict
 from upturn.records import Json
 
@@ -27,6 +26,8 @@ KEYS = ("id", "judge", "human", "group", "again", "swapped", "length")
 PAIRWISE: Mapping[str, float] = {"first": 1.0, "tie": 0.5, "second": 0.0}
 #: More different numbers than this are no levels on which two raters could agree.
 MAX_LEVELS = 101
+
+_NO_JSON = "leave rows out that have no verdict"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,7 @@ def read_judged(path: Path, scores: Path | None = None) -> tuple[Judged, ...]:
     """
     known = None if scores is None else _scores(scores)
     rows: dict[str, Judged] = {}
-    for where, value in _lines(path):
+    for where, value in row_lines(path, fix=_NO_JSON):
         row = _row(value, known, str(scores), where)
         if row.id in rows:
             raise DataError(
@@ -82,42 +83,11 @@ def read_judged(path: Path, scores: Path | None = None) -> tuple[Judged, ...]:
 
 def _scores(path: Path) -> dict[str, Verdict]:
     known: dict[str, Verdict] = {}
-    for where, value in _lines(path):
-        name = _text(value.get("id"), "id", where)
+    for where, value in row_lines(path, fix=_NO_JSON):
+        name = row_text(value.get("id"), "id", where)
         if value.get("score") is not None:
             known[name] = _verdict(value["score"], "score", where)
     return known
-
-
-def _lines(path: Path) -> Iterator[tuple[str, dict[str, Json]]]:
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise DataError(
-            "the file must exist, found no such file", where=str(path), fix=f"ls {path.parent}"
-        ) from error
-    except OSError as error:
-        raise StorageError(
-            f"the file must be readable, got: {error.strerror}", where=str(path)
-        ) from error
-    for number, line in enumerate(data.splitlines(), start=1):
-        if line.strip():
-            where = f"{path}:{number}"
-            yield where, _parsed(line, where)
-
-
-def _parsed(line: bytes, where: str) -> dict[str, Json]:
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise DataError(
-            f"a line must be one whole JSON object (NaN is no JSON), got: {error}",
-            where=where,
-            fix="leave rows out that have no verdict",
-        ) from error
-    if not isinstance(value, dict):
-        raise DataError(f"a line must be a JSON object, got {found(value)}", where=where)
-    return value
 
 
 def _row(
@@ -126,7 +96,7 @@ def _row(
     for key in value:
         if key not in KEYS:
             raise DataError(f"key {one_of(KEYS, key)}", where=where, fix=f"rename or drop {key}")
-    name = _text(value.get("id"), "id", where)
+    name = row_text(value.get("id"), "id", where)
     if value.get("judge") is None and known is not None:
         if name not in known:
             raise DataError(
@@ -142,19 +112,11 @@ def _row(
         id=name,
         judge=judge,
         human=_verdict(value.get("human"), "human", where),
-        group=_text(value["group"], "group", where) if value.get("group") is not None else name,
+        group=row_text(value["group"], "group", where) if value.get("group") is not None else name,
         again=None if again is None else _verdict(again, "again", where),
         swapped=_swapped(value.get("swapped"), judge, where),
         length=_length(value.get("length"), where),
     )
-
-
-def _text(value: Json, key: str, where: str) -> str:
-    if isinstance(value, str) and value:
-        return value
-    if isinstance(value, int) and not isinstance(value, bool):
-        return str(value)
-    raise DataError(f"{key} must be a text or a whole number, got {found(value)}", where=where)
 
 
 def _verdict(value: Json, key: str, where: str) -> Verdict:

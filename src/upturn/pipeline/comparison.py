@@ -10,11 +10,10 @@ from upturn.evaluate import Evaluator
 from upturn.lm import AnswerCache, Meter
 from upturn.pipeline.canary.epochs import answers_now
 from upturn.pipeline.parts import Parts
-from upturn.pipeline.releases.names import find_version
+from upturn.pipeline.releases.names import version_to_run
 from upturn.pipeline.seams import World
 from upturn.pipeline.weights import champion_adapter
 from upturn.records import OWN_FAILURES, Evaluation, Example, Json, Outcome, canonical_json
-from upturn.registry import RegisteredVersion, Registry
 from upturn.report.changes import Change, as_patch, changes, setting_changes
 from upturn.report.comparison import Contrast, Side, contrast, render_comparison
 
@@ -135,7 +134,7 @@ def compare_versions(parts: Parts, names: Sequence[str], world: World) -> Compar
 def run_on_dev(parts: Parts, names: Sequence[str], world: World) -> DevRun:
     """Runs versions on all dev rows; the arguments are those of ``compare_versions``."""
     with parts.workspace.locked(), world.store(parts) as (_, registry):
-        versions = [_version(parts, registry, name) for name in names]
+        versions = [version_to_run(registry, parts.config.name, name) for name in names]
         candidates = [v.candidate if v else parts.program.seed for v in versions]
         found = [champion_adapter(v, parts.workspace) for v in versions if v]
         adapters = {adapter.id: adapter for adapter in found if adapter}
@@ -179,11 +178,6 @@ def gate_rows(evaluation: Evaluation) -> list[dict[str, Json]]:
         for r in evaluation.rows
         if r.outcome is not Outcome.UNSCORED
     ]
-
-
-def _version(parts: Parts, registry: Registry, name: str) -> RegisteredVersion | None:
-    """The version that a name means, None for the program as written today."""
-    return None if name == "seed" else find_version(registry, parts.config.name, name)
 
 
 def _patch(first: Side, second: Side) -> list[str]:

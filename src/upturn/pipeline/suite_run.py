@@ -13,12 +13,12 @@ from upturn.lm import AnswerCache, Meter
 from upturn.lm.connect import Connection
 from upturn.pipeline.opening import Opener
 from upturn.pipeline.parts import Parts
+from upturn.pipeline.releases.names import version_to_run
 from upturn.pipeline.seams import World
 from upturn.pipeline.suites import Standing, open_runner, open_suites, run_standing
 from upturn.pipeline.weights import champion_adapter
 from upturn.pipeline.workspace import disk_errors
 from upturn.records import Candidate, Json
-from upturn.registry import RegisteredVersion, Registry
 from upturn.suites import SuiteResult
 
 
@@ -82,7 +82,7 @@ def run_suites(parts: Parts, world: World, *, version: str, paths: Sequence[str]
     suites = open_suites(parts, _sections(parts, paths))
     with parts.workspace.locked(), disk_errors(parts.workspace.folder):
         with world.store(parts) as (_, registry):
-            registered = _version(parts, registry, version)
+            registered = version_to_run(registry, parts.config.name, version)
         candidate = registered.candidate if registered else parts.program.seed
         adapter = champion_adapter(registered, parts.workspace) if registered else None
         adapters = {adapter.id: adapter} if adapter else {}
@@ -130,18 +130,3 @@ def _sections(parts: Parts, paths: Sequence[str]) -> Sequence[SuiteSection]:
         next((s for s in known if path in (s.path, s.name)), SuiteSection(path=path))
         for path in paths
     ]
-
-
-def _version(parts: Parts, registry: Registry, name: str) -> RegisteredVersion | None:
-    """The version that a name means, None for the program as written."""
-    if name == "seed":
-        return None
-    if name != "champion":
-        return registry.load(parts.config.name, name)
-    champion = registry.champion(parts.config.name)
-    if champion is None:
-        raise InputError(
-            f"{parts.config.name} has no champion yet",
-            fix="--version seed runs the program as it was written",
-        )
-    return champion

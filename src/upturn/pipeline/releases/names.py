@@ -28,3 +28,13 @@ def find_version(registry: Registry, program: str, name: str) -> RegisteredVersi
     if not found:
         raise InputError(f"{program} must have a version named {name!r}, it has none", fix=fix)
     return registry.load(program, found)
+
+
+def version_to_run(registry: Registry, program: str, name: str) -> RegisteredVersion | None:
+    """Returns what ``find_version`` does, and None for ``seed``: the program as written today,
+    which may have changed since it was adopted.
+
+    Raises:
+        InputError, CorruptionError: as ``find_version``.
+    """
+    return None if name == "seed" else find_version(registry, program, name)
